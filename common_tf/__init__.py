@@ -1,0 +1,10 @@
+"""The ground floor: images, splits, metrics and run folders. Imports nothing from the packages above it."""
+
+import os
+
+# TensorFlow reads these once, at its import. Level 3 also hides the CUDA "factory already registered" lines that the
+# 2.15 wheels print as errors on every machine without a GPU; real failures still arrive as Python exceptions.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_WARNINGS", "0")
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Reading, framing and drawing of one-channel head slices, and the input pipeline."""

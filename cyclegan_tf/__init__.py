@@ -1,0 +1,1 @@
+"""Unpaired CT <-> MRI translation: networks, losses, translators, training and inference."""

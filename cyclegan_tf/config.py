@@ -1,0 +1,158 @@
+"""The config of a translator's training, and its presets.
+
+    python train_cyclegan.py --data DIR --run RUN --preset fast        a CPU; see README.md for time and figures
+    python train_cyclegan.py --data DIR --run RUN --preset paper       Zhu et al. 2017
+    python train_cyclegan.py --data DIR --run RUN --preset notebook    the Kaggle notebook this project reproduces
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Mapping
+
+from common_tf.errors import UserError
+from common_tf.runs.config import check_values, option
+
+BUDGET = ("epochs", "steps")
+"""Fields that may change when a run is continued."""
+
+
+@dataclass(frozen=True)
+class TranslatorConfig:
+    """Everything that decides what a training run computes."""
+
+    data: str = option("phantom", "folder with trainA/ trainB/ [testA/ testB/], or phantom for drawn heads", flag=True)
+    model: str = option("cyclegan", "translation system", flag=True, choices=("cyclegan",))
+    preset: str = option("fast", "settings to start from", flag=True, choices=("fast", "paper", "notebook"))
+    domains: str = option("CT,MRI", "names of domain A and domain B", flag=True)
+    epochs: int = option(0, "length of the training in epochs; 0 leaves it to --steps", flag=True, minimum=0)
+    steps: int = option(10000, "length of the training in steps; 0 leaves it to --epochs", flag=True, minimum=0)
+    image_size: int = option(256, "side of the images in pixels", flag=True, minimum=16)
+    batch_size: int = option(1, "images of each domain in a step", flag=True, minimum=1)
+    channels: int = option(1, "image channels; 3 repeats the gray values", flag=True, choices=(1, 3))
+    precision: str = option(
+        "auto",
+        "arithmetic of the convolutions; auto takes bfloat16 where the CPU has it in hardware",
+        flag=True,
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    seed: int = option(0, "of the weights, the order of the data and every random draw", flag=True, minimum=0)
+    save_every: int = option(1, "save a checkpoint every so many epochs; 0 for never", flag=True, minimum=0)
+    save_every_steps: int = option(250, "save a checkpoint every so many steps; 0 for never", flag=True, minimum=0)
+    log_every: int = option(10, "steps between two lines of history.jsonl, each the mean since the last", flag=True, minimum=1)
+    split: str = option("grouped", "keep near-duplicates on one side, or the folders", flag=True, choices=("grouped", "as-given"))
+    bad_files: str = option("stop", "what to do with files that cannot be used", flag=True, choices=("stop", "skip"))
+
+    generator: str = option("light", "generator network", choices=("light", "resnet9", "resnet6", "unet"))
+    generator_filters: int = option(32, "filters of the generator's first layer", minimum=1)
+    discriminator: str = option("paper", "form of the 70x70 PatchGAN", choices=("paper", "tutorial"))
+    discriminator_filters: int = option(32, "filters of the discriminator's first layer", minimum=1)
+    spectral_norm: bool = option(False, "spectral normalisation in the discriminator")
+    tutorial_bottleneck: bool = option(False, "keep the dead 1x1 norm of the tutorial's U-Net")
+    adversarial: str = option("lsgan", "adversarial loss", choices=("lsgan", "bce", "hinge"))
+    cycle_weight: float = option(10.0, "weight of the L1 cycle loss", minimum=0)
+    identity_weight: float = option(0.0, "weight of the L1 identity loss; 0 saves its passes", minimum=0)
+    pool_size: int = option(50, "past fakes shown to the discriminator; 0 for none", minimum=0)
+    learning_rate: float = option(2e-4, "of the four Adam optimizers", minimum=0)
+    beta_1: float = option(0.5, "of Adam", minimum=0)
+    decay_start: float = option(0.5, "share of the training after which the rate falls linearly to 0; 1 for never", minimum=0)
+    ema_decay: float = option(0.999, "of the averaged generators that validation and inference use; 0 for none", minimum=0)
+    framing: str = option("head", "crop to the head and blacken what is not, or keep the whole picture", choices=("head", "whole"))
+    jitter: float = option(286 / 256, "images are enlarged by this factor and cropped at random; 1 for none", minimum=1)
+    flip: bool = option(True, "random left-right flips")
+    epoch_length: str = option("longest", "an epoch passes once through the longest or the shortest domain", choices=("longest", "shortest"))
+    validate_every_steps: int = option(1000, "steps between two validations, each with a sample grid; 0 for epochs", minimum=0)
+    validation_images: int = option(48, "images of each domain that a validation uses", minimum=1)
+    sample_images: int = option(4, "rows of each direction in a sample grid", minimum=1)
+    keep_checkpoints: int = option(3, "checkpoints to keep", minimum=1)
+    log_style: str = option("bar", "progress bar, or the notebook's log lines", choices=("bar", "notebook"))
+    phantoms: int = option(300, "drawn heads in each domain for --data phantom", minimum=1)
+    cache_limit_mb: int = option(1024, "decoded images beyond this size are kept in a file of the run folder", minimum=0)
+
+    @property
+    def domain_names(self) -> tuple:
+        """The names of domain A and B."""
+        return tuple(name.strip() for name in self.domains.split(","))
+
+
+PRESETS: Mapping[str, Mapping] = {
+    "fast": {},
+    # Zhu et al. 2017: ResNet-9, 70x70 PatchGAN, LSGAN, pool 50, 100 epochs at 2e-4 and 100 of linear decay.
+    "paper": dict(
+        epochs=200,
+        steps=0,
+        generator="resnet9",
+        generator_filters=64,
+        discriminator_filters=64,
+        identity_weight=5.0,
+        ema_decay=0.0,
+        framing="whole",
+        save_every=5,
+        save_every_steps=0,
+        keep_checkpoints=5,
+    ),
+    # The Kaggle notebook: see docs/notebook.md for what is kept of it and which two faults are not.
+    "notebook": dict(
+        epochs=50,
+        steps=0,
+        channels=3,
+        generator="unet",
+        generator_filters=64,
+        discriminator="tutorial",
+        discriminator_filters=64,
+        tutorial_bottleneck=True,
+        adversarial="bce",
+        identity_weight=5.0,
+        pool_size=0,
+        decay_start=1.0,
+        ema_decay=0.0,
+        framing="whole",
+        epoch_length="shortest",
+        save_every=5,
+        save_every_steps=0,
+        keep_checkpoints=5,
+        log_style="notebook",
+    ),
+}
+
+
+def make_config(given: Mapping) -> TranslatorConfig:
+    """A config from what the user gave: the preset's values first, the given ones over them.
+
+    Raises:
+        UserError: values that do not fit, alone or together.
+    """
+    preset = given.get("preset", "fast")
+    if preset not in PRESETS:
+        raise UserError(f"--preset {preset}: must be one of {', '.join(PRESETS)}")
+    values = {**PRESETS[preset], **given}
+    if given.get("epochs") and given.get("steps"):
+        raise UserError("--epochs and --steps: give one of them")
+    for name, other in (BUDGET, BUDGET[::-1]):
+        if given.get(name):
+            values[other] = 0
+    config = TranslatorConfig(**values)
+    check_values(config)
+    _check_together(config)
+    return config
+
+
+def _check_together(config: TranslatorConfig) -> None:
+    names = config.domain_names
+    if len(names) != 2 or not all(name.isidentifier() for name in names) or names[0] == names[1] or any("2" in n for n in names):
+        raise UserError(f"--domains {config.domains}: wants two different words without the digit 2, such as CT,MRI")
+    if not (config.epochs or config.steps):
+        raise UserError("--epochs 0 --steps 0: give one of them a length")
+    size = config.image_size
+    if config.generator == "unet" and size & (size - 1) and size % 256:
+        raise UserError(f"--image-size {size}: the U-Net wants a power of two or a multiple of 256")
+    if size % 4:
+        raise UserError(f"--image-size {size}: wants a multiple of 4")
+    if size < 32:
+        raise UserError(f"--image-size {size}: the 70x70 discriminator wants 32 or more")
+    if config.beta_1 >= 1 or config.ema_decay >= 1 or config.decay_start > 1:
+        raise UserError("--set beta_1=, ema_decay= must be below 1 and decay_start= at most 1")
+
+
+def with_budget_of(config: TranslatorConfig, other: TranslatorConfig) -> TranslatorConfig:
+    """``config`` with the training length of ``other``."""
+    return dataclasses.replace(config, **{name: getattr(other, name) for name in BUDGET})

@@ -1,0 +1,63 @@
+"""The losses of unpaired translation, as pure functions of tensors.
+
+Logits come from a discriminator without a sigmoid; images are in [-1, 1]. Every function returns a float32 scalar.
+"""
+
+from typing import Callable, NamedTuple
+
+import tensorflow as tf
+
+
+class AdversarialLoss(NamedTuple):
+    """One adversarial game.
+
+    Attributes:
+        generator: loss of the generator, from the logits of its fakes.
+        discriminator: loss of the discriminator, from the logits of real images and of fakes; the mean of both parts,
+            which is the factor 1/2 of Zhu et al. 2017, section 7.1.
+    """
+
+    generator: Callable[[tf.Tensor], tf.Tensor]
+    discriminator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def lsgan_generator(fake: tf.Tensor) -> tf.Tensor:
+    """E (D(fake) - 1)^2 (Mao et al. 2017)."""
+    return tf.reduce_mean(tf.square(fake - 1.0))
+
+
+def lsgan_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """1/2 [E (D(real) - 1)^2 + E D(fake)^2] (Mao et al. 2017)."""
+    return 0.5 * (tf.reduce_mean(tf.square(real - 1.0)) + tf.reduce_mean(tf.square(fake)))
+
+
+def bce_generator(fake: tf.Tensor) -> tf.Tensor:
+    """-E log sigmoid(D(fake)), the non-saturating loss of Goodfellow et al. 2014."""
+    return tf.reduce_mean(tf.nn.softplus(-fake))
+
+
+def bce_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """-1/2 [E log sigmoid(D(real)) + E log(1 - sigmoid(D(fake)))] (Goodfellow et al. 2014)."""
+    return 0.5 * (tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake)))
+
+
+def hinge_generator(fake: tf.Tensor) -> tf.Tensor:
+    """-E D(fake) (Lim and Ye 2017)."""
+    return -tf.reduce_mean(fake)
+
+
+def hinge_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """1/2 [E max(0, 1 - D(real)) + E max(0, 1 + D(fake))] (Lim and Ye 2017)."""
+    return 0.5 * (tf.reduce_mean(tf.nn.relu(1.0 - real)) + tf.reduce_mean(tf.nn.relu(1.0 + fake)))
+
+
+ADVERSARIAL = {
+    "lsgan": AdversarialLoss(lsgan_generator, lsgan_discriminator),
+    "bce": AdversarialLoss(bce_generator, bce_discriminator),
+    "hinge": AdversarialLoss(hinge_generator, hinge_discriminator),
+}
+
+
+def l1(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Mean absolute difference; the cycle and identity distance of Zhu et al. 2017, equation 2 and section 5.2."""
+    return tf.reduce_mean(tf.abs(first - second))

@@ -1,0 +1,38 @@
+"""Networks by the names that a config uses."""
+
+import tensorflow as tf
+
+from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.networks.discriminators import patch_discriminator
+from cyclegan_tf.networks.generators import light_generator, resnet_generator, unet_generator
+
+
+def build_generator(config: TranslatorConfig, *, seed: int, policy: str, name: str) -> tf.keras.Model:
+    """The generator that a config names; see `cyclegan_tf.networks.generators`."""
+    common = dict(
+        size=config.image_size,
+        channels=config.channels,
+        filters=config.generator_filters,
+        seed=seed,
+        policy=policy,
+        name=name,
+    )
+    if config.generator == "unet":
+        return unet_generator(tutorial_bottleneck=config.tutorial_bottleneck, **common)
+    if config.generator == "light":
+        return light_generator(**common)
+    return resnet_generator(blocks={"resnet9": 9, "resnet6": 6}[config.generator], **common)
+
+
+def build_discriminator(config: TranslatorConfig, *, seed: int, policy: str, name: str) -> tf.keras.Model:
+    """The discriminator that a config names; see `cyclegan_tf.networks.discriminators`."""
+    return patch_discriminator(
+        size=config.image_size,
+        channels=config.channels,
+        filters=config.discriminator_filters,
+        form=config.discriminator,
+        spectral_norm=config.spectral_norm,
+        seed=seed,
+        policy=policy,
+        name=name,
+    )

@@ -1,0 +1,126 @@
+"""CycleGAN (Zhu, Park, Isola, Efros 2017), with the options that its presets need."""
+
+from typing import Mapping
+
+import tensorflow as tf
+
+from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.image_pool import ImagePool
+from cyclegan_tf.losses import ADVERSARIAL, l1
+from cyclegan_tf.networks.build import build_discriminator, build_generator
+from cyclegan_tf.optimization import LinearDecay, update_average
+from cyclegan_tf.translators.base import A_TO_B, B_TO_A, Translator
+
+
+class CycleGAN(Translator):
+    """Two generators named by their direction and two critics named by the domain they judge.
+
+    Generators minimise adversarial + ``cycle_weight`` * cycle + ``identity_weight`` * identity, both critics their
+    half of the adversarial game. All gradients of a step come from the weights before it. (The paper's code updates
+    the generators before the critics, but on fakes made before that update, which is the same.)
+
+    A network is passed through at most twice in a step: the image to translate and the image to leave unchanged go
+    together, then the cycle. So each weight gets at most two gradient contributions, and their sum does not depend on
+    an order that TensorFlow would choose at run time: training is reproducible to the bit.
+    """
+
+    def __init__(self, config: TranslatorConfig, *, policy: str, total_steps: int):
+        super().__init__(name="cyclegan")
+        self.config = config
+        self.policy = policy
+        seed = config.seed * 10
+        self.a_to_b = build_generator(config, seed=seed + 1, policy=policy, name=A_TO_B)
+        self.b_to_a = build_generator(config, seed=seed + 2, policy=policy, name=B_TO_A)
+        self.critic_a = build_discriminator(config, seed=seed + 3, policy=policy, name="critic_a")
+        self.critic_b = build_discriminator(config, seed=seed + 4, policy=policy, name="critic_b")
+        schedule = LinearDecay(rate=config.learning_rate, total_steps=total_steps, decay_start=config.decay_start)
+        self.optimizers = {}
+        for network in self._trained():
+            optimizer = tf.keras.optimizers.Adam(schedule, beta_1=config.beta_1, jit_compile=False)
+            if policy == "mixed_float16":
+                optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
+            # Built now, so that a checkpoint finds every slot to restore into.
+            optimizer.build(network.trainable_variables)
+            self.optimizers[network.name] = optimizer
+        self.averages = {}
+        if config.ema_decay:
+            for network in (self.a_to_b, self.b_to_a):
+                average = build_generator(config, seed=0, policy=policy, name=network.name)
+                average.set_weights(network.get_weights())
+                self.averages[network.name] = average
+        shape = (config.image_size, config.image_size, config.channels)
+        self.pools = {}
+        if config.pool_size:
+            for number, name in enumerate("ab"):
+                self.pools[name] = ImagePool(capacity=config.pool_size, shape=shape, seed=seed + 5 + number)
+
+    def _trained(self) -> tuple:
+        return self.a_to_b, self.b_to_a, self.critic_a, self.critic_b
+
+    def inference_networks(self) -> Mapping[str, tf.keras.Model]:
+        return dict(self.averages) or {A_TO_B: self.a_to_b, B_TO_A: self.b_to_a}
+
+    @tf.function
+    def train_step(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        real_a, real_b = batch["a"], batch["b"]
+        game = ADVERSARIAL[self.config.adversarial]
+        # Without a pool the critics judge the same fakes in both games: one forward pass serves both.
+        with tf.GradientTape(persistent=True) as tape:
+            fake_b, same_b = self._translate_and_keep(self.a_to_b, real_a, real_b)
+            fake_a, same_a = self._translate_and_keep(self.b_to_a, real_b, real_a)
+            cycled_a = self.b_to_a(fake_b, training=True)
+            cycled_b = self.a_to_b(fake_a, training=True)
+            judged_a = self.critic_a(fake_a, training=True)
+            judged_b = self.critic_b(fake_b, training=True)
+            losses = {
+                "adversarial_a_to_b": game.generator(judged_b),
+                "adversarial_b_to_a": game.generator(judged_a),
+                "cycle_a": l1(cycled_a, real_a),
+                "cycle_b": l1(cycled_b, real_b),
+            }
+            total = losses["adversarial_a_to_b"] + losses["adversarial_b_to_a"]
+            total += self.config.cycle_weight * (losses["cycle_a"] + losses["cycle_b"])
+            if self.config.identity_weight:
+                losses["identity_a"] = l1(same_a, real_a)
+                losses["identity_b"] = l1(same_b, real_b)
+                total += self.config.identity_weight * (losses["identity_a"] + losses["identity_b"])
+            losses["critic_a"] = self._critic_loss("a", self.critic_a, real_a, fake_a, judged_a, step)
+            losses["critic_b"] = self._critic_loss("b", self.critic_b, real_b, fake_b, judged_b, step)
+            if self.config.log_style == "notebook":
+                # Of unrelated images, so it measures nothing; the notebook prints it, and so does its preset.
+                losses["unpaired_mse"] = tf.reduce_mean(tf.square(real_b - fake_b))
+            critics = losses["critic_a"] + losses["critic_b"]
+            total, critics = self._scale(total), self._scale(critics)
+        self._apply(tape, total, (self.a_to_b, self.b_to_a))
+        self._apply(tape, critics, (self.critic_a, self.critic_b))
+        for network in (self.a_to_b, self.b_to_a):
+            if network.name in self.averages:
+                update_average(self.averages[network.name], network, decay=self.config.ema_decay, step=step)
+        return losses
+
+    def _translate_and_keep(self, generator, source, target):
+        """The source translated, and the target left unchanged (``None`` where the identity loss has no weight)."""
+        if not self.config.identity_weight:
+            return generator(source, training=True), None
+        return tf.split(generator(tf.concat([source, target], axis=0), training=True), 2)
+
+    def _critic_loss(self, name, critic, real, fake, judged, step):
+        game = ADVERSARIAL[self.config.adversarial]
+        if name not in self.pools:
+            return game.discriminator(critic(real, training=True), judged)
+        shown = tf.concat([real, self.pools[name].exchange(fake, step)], axis=0)
+        return game.discriminator(*tf.split(critic(shown, training=True), 2))
+
+    def _scale(self, loss: tf.Tensor) -> tf.Tensor:
+        if self.policy == "mixed_float16":
+            return self.optimizers[A_TO_B].get_scaled_loss(loss)
+        return loss
+
+    def _apply(self, tape: tf.GradientTape, loss: tf.Tensor, networks) -> None:
+        """One backward pass for both networks, then each one's optimizer."""
+        gradients = tape.gradient(loss, [network.trainable_variables for network in networks])
+        for network, mine in zip(networks, gradients):
+            optimizer = self.optimizers[network.name]
+            if self.policy == "mixed_float16":
+                mine = optimizer.get_unscaled_gradients(mine)
+            optimizer.apply_gradients(zip(mine, network.trainable_variables))
