@@ -25,7 +25,7 @@ class TranslatorConfig:
     preset: str = option("fast", "settings to start from", flag=True, choices=("fast", "paper", "notebook"))
     domains: str = option("CT,MRI", "names of domain A and domain B", flag=True)
     epochs: int = option(0, "length of the training in epochs; 0 leaves it to --steps", flag=True, minimum=0)
-    steps: int = option(10000, "length of the training in steps; 0 leaves it to --epochs", flag=True, minimum=0)
+    steps: int = option(8000, "length of the training in steps; 0 leaves it to --epochs", flag=True, minimum=0)
     image_size: int = option(256, "side of the images in pixels", flag=True, minimum=16)
     batch_size: int = option(1, "images of each domain in a step", flag=True, minimum=1)
     channels: int = option(1, "image channels; 3 repeats the gray values", flag=True, choices=(1, 3))
@@ -57,7 +57,7 @@ class TranslatorConfig:
     decay_start: float = option(0.5, "share of the training after which the rate falls linearly to 0; 1 for never", minimum=0)
     ema_decay: float = option(0.999, "of the averaged generators that validation and inference use; 0 for none", minimum=0)
     framing: str = option("head", "crop to the head and blacken what is not, or keep the whole picture", choices=("head", "whole"))
-    jitter: float = option(286 / 256, "images are enlarged by this factor and cropped at random; 1 for none", minimum=1)
+    jitter: float = option(1.07, "images are enlarged by this factor and cropped at random; 1 for none", minimum=1)
     flip: bool = option(True, "random left-right flips")
     epoch_length: str = option("longest", "an epoch passes once through the longest or the shortest domain", choices=("longest", "shortest"))
     validate_every_steps: int = option(1000, "steps between two validations, each with a sample grid; 0 for epochs", minimum=0)
@@ -86,6 +86,7 @@ PRESETS: Mapping[str, Mapping] = {
         identity_weight=5.0,
         ema_decay=0.0,
         framing="whole",
+        jitter=286 / 256,
         save_every=5,
         save_every_steps=0,
         keep_checkpoints=5,
@@ -106,6 +107,7 @@ PRESETS: Mapping[str, Mapping] = {
         decay_start=1.0,
         ema_decay=0.0,
         framing="whole",
+        jitter=286 / 256,
         epoch_length="shortest",
         save_every=5,
         save_every_steps=0,
@@ -145,8 +147,8 @@ def _check_together(config: TranslatorConfig) -> None:
     size = config.image_size
     if config.generator == "unet" and size & (size - 1) and size % 256:
         raise UserError(f"--image-size {size}: the U-Net wants a power of two or a multiple of 256")
-    if size % 4:
-        raise UserError(f"--image-size {size}: wants a multiple of 4")
+    if size % 8:
+        raise UserError(f"--image-size {size}: wants a multiple of 8")
     if size < 32:
         raise UserError(f"--image-size {size}: the 70x70 discriminator wants 32 or more")
     if config.beta_1 >= 1 or config.ema_decay >= 1 or config.decay_start > 1:

@@ -1,0 +1,31 @@
+# Two commands do everything: `make demo` (see it work) and `make test`.
+# PYTHON names the interpreter to build .venv from; the first of 3.11, 3.10, 3.9 that is found otherwise.
+
+PYTHON ?= $(shell for v in 3.11 3.10 3.9; do p=$$(command -v python$$v) && $$p -c '' 2>/dev/null && { echo $$p; exit; }; done; command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint bench clean
+
+demo: $(INSTALLED)
+	$(BIN)/python train_cyclegan.py --data phantom --run runs/demo --image-size 128 --steps 1600 --set phantoms=200
+
+test: $(INSTALLED) lint
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/step_time.py
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	@'$(PYTHON)' -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null || \
+	  { echo "error: Python 3.9, 3.10 or 3.11 is needed (TensorFlow 2.15); say which with: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	'$(PYTHON)' -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache *.egg-info

@@ -1,0 +1,42 @@
+"""Shared fixtures: small data sets that the tests draw themselves, and the place of real images."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import common_tf  # noqa: F401  (sets the logging level before TensorFlow is imported)
+from common_tf.images.intensity import quantise
+from common_tf.images.phantom import draw_phantom
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+_REAL = Path(os.environ.get("CT_MRI_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images; tests that want it are skipped where it is absent."""
+    if not _REAL.is_dir():
+        pytest.skip(f"no real images at {_REAL}; set CT_MRI_DATA to their folder")
+    return _REAL
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory) -> Path:
+    """trainA (CT), trainB (MRI), testA, testB with drawn heads of 64 px as PNG; nothing is shared between folders."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    for start, (name, count) in zip((0, 100, 200, 300), (("trainA", 12), ("trainB", 14), ("testA", 4), ("testB", 4))):
+        (folder / name).mkdir()
+        for seed in range(start, start + count):
+            phantom = draw_phantom(seed, size=64)
+            image = phantom.ct if name.endswith("A") else phantom.mri
+            Image.fromarray(quantise(image)).save(folder / name / f"head{seed}.png")
+    return folder
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    """A generator with a fixed seed."""
+    return np.random.default_rng(0)
