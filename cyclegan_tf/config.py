@@ -1,8 +1,8 @@
 """The config of a translator's training, and its presets.
 
-    python train_cyclegan.py --data DIR --run RUN --preset fast        a CPU; see README.md for time and figures
-    python train_cyclegan.py --data DIR --run RUN --preset paper       Zhu et al. 2017
-    python train_cyclegan.py --data DIR --run RUN --preset notebook    the Kaggle notebook this project reproduces
+python train_cyclegan.py --data DIR --run RUN --preset fast        a CPU; see README.md for time and figures
+python train_cyclegan.py --data DIR --run RUN --preset paper       Zhu et al. 2017
+python train_cyclegan.py --data DIR --run RUN --preset notebook    the Kaggle notebook this project reproduces
 """
 
 import dataclasses
@@ -38,8 +38,12 @@ class TranslatorConfig:
     seed: int = option(0, "of the weights, the order of the data and every random draw", flag=True, minimum=0)
     save_every: int = option(1, "save a checkpoint every so many epochs; 0 for never", flag=True, minimum=0)
     save_every_steps: int = option(250, "save a checkpoint every so many steps; 0 for never", flag=True, minimum=0)
-    log_every: int = option(10, "steps between two lines of history.jsonl, each the mean since the last", flag=True, minimum=1)
-    split: str = option("grouped", "keep near-duplicates on one side, or the folders", flag=True, choices=("grouped", "as-given"))
+    log_every: int = option(
+        10, "steps between two lines of history.jsonl, each the mean since the last", flag=True, minimum=1
+    )
+    split: str = option(
+        "grouped", "keep near-duplicates on one side, or the folders", flag=True, choices=("grouped", "as-given")
+    )
     bad_files: str = option("stop", "what to do with files that cannot be used", flag=True, choices=("stop", "skip"))
 
     generator: str = option("light", "generator network", choices=("light", "resnet9", "resnet6", "unet"))
@@ -54,19 +58,31 @@ class TranslatorConfig:
     pool_size: int = option(50, "past fakes shown to the discriminator; 0 for none", minimum=0)
     learning_rate: float = option(2e-4, "of the four Adam optimizers", minimum=0)
     beta_1: float = option(0.5, "of Adam", minimum=0)
-    decay_start: float = option(0.5, "share of the training after which the rate falls linearly to 0; 1 for never", minimum=0)
-    ema_decay: float = option(0.999, "of the averaged generators that validation and inference use; 0 for none", minimum=0)
-    framing: str = option("head", "crop to the head and blacken what is not, or keep the whole picture", choices=("head", "whole"))
+    decay_start: float = option(
+        0.5, "share of the training after which the rate falls linearly to 0; 1 for never", minimum=0
+    )
+    ema_decay: float = option(
+        0.999, "of the averaged generators that validation and inference use; 0 for none", minimum=0
+    )
+    framing: str = option(
+        "head", "crop to the head and blacken what is not, or keep the whole picture", choices=("head", "whole")
+    )
     jitter: float = option(1.07, "images are enlarged by this factor and cropped at random; 1 for none", minimum=1)
     flip: bool = option(True, "random left-right flips")
-    epoch_length: str = option("longest", "an epoch passes once through the longest or the shortest domain", choices=("longest", "shortest"))
-    validate_every_steps: int = option(1000, "steps between two validations, each with a sample grid; 0 for epochs", minimum=0)
+    epoch_length: str = option(
+        "longest", "an epoch passes once through the longest or the shortest domain", choices=("longest", "shortest")
+    )
+    validate_every_steps: int = option(
+        1000, "steps between two validations, each with a sample grid; 0 for epochs", minimum=0
+    )
     validation_images: int = option(48, "images of each domain that a validation uses", minimum=1)
     sample_images: int = option(4, "rows of each direction in a sample grid", minimum=1)
     keep_checkpoints: int = option(3, "checkpoints to keep", minimum=1)
     log_style: str = option("bar", "progress bar, or the notebook's log lines", choices=("bar", "notebook"))
     phantoms: int = option(300, "drawn heads in each domain for --data phantom", minimum=1)
-    cache_limit_mb: int = option(1024, "decoded images beyond this size are kept in a file of the run folder", minimum=0)
+    cache_limit_mb: int = option(
+        1024, "decoded images beyond this size are kept in a file of the run folder", minimum=0
+    )
 
     @property
     def domain_names(self) -> tuple:
@@ -140,7 +156,12 @@ def make_config(given: Mapping) -> TranslatorConfig:
 
 def _check_together(config: TranslatorConfig) -> None:
     names = config.domain_names
-    if len(names) != 2 or not all(name.isidentifier() for name in names) or names[0] == names[1] or any("2" in n for n in names):
+    if (
+        len(names) != 2
+        or not all(name.isidentifier() for name in names)
+        or names[0] == names[1]
+        or any("2" in n for n in names)
+    ):
         raise UserError(f"--domains {config.domains}: wants two different words without the digit 2, such as CT,MRI")
     if not (config.epochs or config.steps):
         raise UserError("--epochs 0 --steps 0: give one of them a length")

@@ -140,9 +140,7 @@ def _phantoms(config: TranslatorConfig) -> TrainingData:
         start = first + number * (count + _PHANTOM_VALIDATION)
         ranges = {"train": range(start, start + count)}
         ranges["validation"] = range(start + count, start + count + _PHANTOM_VALIDATION)
-        loaders = {
-            split: [_PhantomLoader(seed, size, number) for seed in seeds] for split, seeds in ranges.items()
-        }
+        loaders = {split: [_PhantomLoader(seed, size, number) for seed in seeds] for split, seeds in ranges.items()}
         extents = [head_extent(head_mask(to_unit(load().pixels, maximum=255))) for load in loaders["train"][:50]]
         preparation = learn_preparation(framing=config.framing, extents=extents, bits=8, largest=255)
         domains.append(Domain(name, loaders["train"], loaders["validation"], preparation))
@@ -150,7 +148,9 @@ def _phantoms(config: TranslatorConfig) -> TrainingData:
             rows += [
                 ManifestRow(f"phantom/{seed}", name, "", "", f"{seed:08d}", split, split, "drawn") for seed in seeds
             ]
-    counts = {name: {"train": count, "validation": _PHANTOM_VALIDATION, "test": _PHANTOM_TEST} for name in config.domain_names}
+    counts = {
+        name: {"train": count, "validation": _PHANTOM_VALIDATION, "test": _PHANTOM_TEST} for name in config.domain_names
+    }
     return TrainingData(*domains, rows=rows, findings=(), counts=counts)
 
 

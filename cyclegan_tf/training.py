@@ -8,13 +8,13 @@ from typing import Mapping, Optional
 import tensorflow as tf
 
 from common_tf.errors import UserError
+from common_tf.images.preparation import save_preparations
 from common_tf.precision import precision_policy
 from common_tf.runs.checkpoints import Checkpoints, save_weights
 from common_tf.runs.files import replace_json
 from common_tf.runs.folder import RunFolder
 from common_tf.runs.history import History
 from common_tf.runs.loop import Progress, Schedule, train
-from common_tf.images.preparation import save_preparations
 from common_tf.splits.audit import audit_lines, audit_record
 from common_tf.splits.manifest import manifest_text, write_manifest
 from cyclegan_tf.config import BUDGET, TranslatorConfig
@@ -22,6 +22,7 @@ from cyclegan_tf.data import TrainingData, load_training_data
 from cyclegan_tf.inference import PREPARATION_FILE
 from cyclegan_tf.translators import build_translator
 from cyclegan_tf.translators.base import Translator
+from cyclegan_tf.truth import score_phantom_run
 from cyclegan_tf.validation import FIGURE, Validation
 
 
@@ -104,6 +105,8 @@ def _train_in(folder: RunFolder, config: TranslatorConfig, data: TrainingData) -
         )
     finally:
         history.close()
+    if done and config.data == "phantom":
+        score_phantom_run(folder.path, config)
     if done:
         print(f"done: {total} steps in {float(checkpoints.seconds) / 60:.1f} min of training; {folder.path}")
     else:
@@ -122,7 +125,9 @@ def _refuse_other_data(folder: RunFolder, data: TrainingData) -> None:
 
 def _write_data(path: Path, config: TranslatorConfig, data: TrainingData) -> None:
     write_manifest(path / "manifest.csv", data.rows)
-    replace_json(path / "audit.json", {"split": config.split, "counts": data.counts, "findings": audit_record(data.findings)})
+    replace_json(
+        path / "audit.json", {"split": config.split, "counts": data.counts, "findings": audit_record(data.findings)}
+    )
     save_preparations(path / PREPARATION_FILE, {data.a.name: data.a.preparation, data.b.name: data.b.preparation})
 
 
@@ -150,7 +155,9 @@ def _say_start(
     print(f"training: {total} steps, {steps_per_epoch} an epoch, on {os.cpu_count()} cores ({platform.machine()})")
     if restored:
         print(f"continuing after step {start} from {restored}")
-    elif start == 0:
+    if start >= total:
+        print(f"all {total} steps are done; a larger --steps or --epochs continues the run")
+    elif not restored:
         print("starting afresh; Ctrl-C saves and stops", flush=True)
 
 

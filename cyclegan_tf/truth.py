@@ -54,7 +54,9 @@ def score_phantom_run(run: Path, config: TranslatorConfig) -> dict:
         _, _, network = translator.direction(direction)
         outputs = np.stack(translator.translate_pictures(pictures, source=source, network=network))
         units = np.stack(inputs).astype(np.float32) / 255
-        table = fit_intensity_table(*(np.stack([phantom_side(p, side) for p in fitting]) for side in (number, 1 - number)))
+        table = fit_intensity_table(
+            *(np.stack([phantom_side(p, side) for p in fitting]) for side in (number, 1 - number))
+        )
         scores["directions"][direction] = {
             "translator": _score(outputs, truth, mask),
             "floor: copy of the input": _score(units, truth, mask),

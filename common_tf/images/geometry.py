@@ -104,10 +104,11 @@ def border_value(pixels: np.ndarray) -> float:
 
 def _overlap(frame: Frame):
     """Index pairs of the part that the frame and the source share: in the square, in the source."""
-    rows = slice(max(frame.top, 0), min(frame.top + frame.side, frame.height))
-    columns = slice(max(frame.left, 0), min(frame.left + frame.side, frame.width))
-    inside = (
-        slice(rows.start - frame.top, rows.stop - frame.top),
-        slice(columns.start - frame.left, columns.stop - frame.left),
-    )
-    return inside, (rows, columns)
+    inside, outside = [], []
+    for start, length in ((frame.top, frame.height), (frame.left, frame.width)):
+        first = min(max(start, 0), length)
+        last = max(first, min(start + frame.side, length))
+        outside.append(slice(first, last))
+        # An empty part has no place in the square; any empty slice of it will do.
+        inside.append(slice(first - start, last - start) if last > first else slice(0, 0))
+    return tuple(inside), tuple(outside)

@@ -134,7 +134,10 @@ def _draw_deep_structures(random, tissue, x, y, level, brain) -> None:
         s = side * x * random.normal(1, 0.06) - random.normal(0, 0.008)
         size = swelling * random.normal(1, 0.1)
         if level < 0.55:
-            for centre_x, centre_y, width, length, slope in ((0.30, -0.05, 0.13, 0.20, 0.3), (0.16, 0.08, 0.09, 0.13, -0.2)):
+            for centre_x, centre_y, width, length, slope in (
+                (0.30, -0.05, 0.13, 0.20, 0.3),
+                (0.16, 0.08, 0.09, 0.13, -0.2),
+            ):
                 nucleus = _ellipse(s, y, centre_x, centre_y, width, length, slope)
                 tissue[brain & (nucleus < 1)] = _TISSUES.index("gray")
             front = _ellipse(s, y, 0.12, -0.27, 0.055 * size, 0.17, 0.45)

@@ -56,7 +56,7 @@ class UnpairedPipeline:
         return random.permutation(len(self.caches[domain]))
 
     def batches(self, start_step: int) -> tf.data.Dataset:
-        """The batches from a step on, without end: ``{"a", "b"}``, each ``(batch, size, size, channels)`` in [-1, 1]."""
+        """Batches from a step on, without end: ``{"a", "b"}``, each ``(batch, size, size, channels)`` in [-1, 1]."""
         dataset = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
         return dataset.map(self._batch, num_parallel_calls=1, deterministic=True).prefetch(2)
 

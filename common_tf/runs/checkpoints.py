@@ -20,7 +20,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, *, keep: int, trainables: Mapping[str, tf.Module]):
-        """Args: folder of the run; how many checkpoints to keep; what is trained, by name, optimizers built."""
+        """Args: the run folder; how many checkpoints to keep; what is trained, by name, optimizers built."""
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False, name="seconds")
         self.best = tf.Variable(float("inf"), trainable=False, name="best")
@@ -49,7 +49,7 @@ class Checkpoints:
             status.assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise UserError(
-                f"{path}: cannot be restored, it is damaged or of another version ({str(error).splitlines()[0][:120]}); "
+                f"{path}: cannot be restored, it is damaged or of another version ({str(error).splitlines()[0][:99]}); "
                 "delete it to continue from the one before, or choose another --run folder"
             ) from error
         return path

@@ -1,8 +1,8 @@
 """The folder of one training run: who may write to it, and what stands in it.
 
-    config.yaml      the config           manifest.csv  files, hashes, groups, splits     audit.json  the data's faults
-    history.jsonl    the losses           tensorboard/  the same for TensorBoard          samples/    picture grids
-    checkpoints/     full state           weights/      inference weights                 status.json where it stands
+config.yaml      the config           manifest.csv  files, hashes, groups, splits     audit.json  the data's faults
+history.jsonl    the losses           tensorboard/  the same for TensorBoard          samples/    picture grids
+checkpoints/     full state           weights/      inference weights                 status.json where it stands
 """
 
 import fcntl
@@ -42,7 +42,9 @@ class RunFolder:
         existing = self.path / CONFIG_FILE
         self.resumed = existing.exists()
         if self.resumed and resume == "never":
-            raise UserError(f"{self.path}: holds a run already; choose another --run folder or leave out --resume never")
+            raise UserError(
+                f"{self.path}: holds a run already; choose another --run folder or leave out --resume never"
+            )
         if self.resumed:
             self._refuse_other_config(load_config(existing, type(config)), config, budget)
         elif self.path.exists() and not self.path.is_dir():

@@ -146,8 +146,7 @@ def train(
             for step, batch in zip(range(start + 1, schedule.total_steps + 1), batches):
                 began = time.monotonic()
                 losses = {
-                    name: float(value)
-                    for name, value in train_step(batch, tf.constant(step - 1, tf.int64)).items()
+                    name: float(value) for name, value in train_step(batch, tf.constant(step - 1, tf.int64)).items()
                 }
                 _refuse_non_finite(losses, step, checkpoints)
                 checkpoints.step.assign(step)

@@ -102,13 +102,20 @@ def _leaks(files, groups, splits, label):
     in_test = mine & (used == "test") & np.isin(groups, groups[used != "test"])
     in_validation = mine & (used == "validation") & np.isin(groups, groups[used == "train"])
     for severity, what, leaked, whole, ending in (
-        ("warning", "test", as_given & ~in_test, mine & (given == "test"), " in the folders as given; moved to training"),
+        (
+            "warning",
+            "test",
+            as_given & ~in_test,
+            mine & (given == "test"),
+            " in the folders as given; moved to training",
+        ),
         ("leak", "test", in_test, mine & (used == "test"), ""),
         ("leak", "validation", in_validation, mine & (used == "validation"), ""),
     ):
         if leaked.any():
             share = leaked.sum() / whole.sum()
-            text = f"{label}: {leaked.sum()} of {whole.sum()} {what} files ({share:.0%}) share a slice with training{ending}"
+            counted = f"{leaked.sum()} of {whole.sum()} {what} files ({share:.0%})"
+            text = f"{label}: {counted} share a slice with training{ending}"
             yield Finding(severity, f"leak, {what}", text, int(leaked.sum()), _names(files, leaked))
 
 
@@ -138,14 +145,10 @@ def _format_shortcuts(files, labels):
             table.setdefault(value, Counter())[label] += 1
         accuracy = sum(max(counts.values()) for counts in table.values()) / len(truth)
         if len(labels) > 1 and accuracy - majority > 0.1:
-            usual = "; ".join(
-                f"{label} " + _common(values, truth, label) for label in labels
-            )
+            usual = "; ".join(f"{label} " + _common(values, truth, label) for label in labels)
             text = f"{topic} alone tells the label in {accuracy:.0%} of the files (guessing: {majority:.0%}): {usual}"
             yield Finding("warning", f"shortcut, {topic}", text, len(files), ())
-    misnamed = [
-        (file.format == "PNG") != (file.path.suffix.lower() == ".png") for file in files
-    ]
+    misnamed = [(file.format == "PNG") != (file.path.suffix.lower() == ".png") for file in files]
     if any(misnamed):
         text = f"{sum(misnamed)} files are PNG named .jpg or the reverse"
         yield Finding("note", "misnamed", text, sum(misnamed), _names(files, misnamed))

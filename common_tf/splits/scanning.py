@@ -70,7 +70,9 @@ def scan_file(path: Path, *, label: str, given_split: str) -> ScannedFile:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        return ScannedFile(path=path, label=label, given_split=given_split, problem=f"cannot be read ({error.strerror})")
+        return ScannedFile(
+            path=path, label=label, given_split=given_split, problem=f"cannot be read ({error.strerror})"
+        )
     digest = hashlib.sha256(content).hexdigest()
     try:
         image = decode_image(content)

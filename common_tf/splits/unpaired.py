@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
-
 from common_tf.errors import UserError
 from common_tf.images.reading import EXTENSIONS, image_paths
 from common_tf.splits.assignment import SPLITS, assign_splits

@@ -1,6 +1,6 @@
 """Generators: ResNet-6/9 (Zhu et al. 2017), the TensorFlow tutorial's U-Net, and a light one for the CPU.
 
-All map ``(batch, size, size, channels)`` in [-1, 1] to the same shape and range; the output is float32 in any precision.
+All map ``(batch, size, size, channels)`` in [-1, 1] to the same shape and range; the output is always float32.
 """
 
 import tensorflow as tf

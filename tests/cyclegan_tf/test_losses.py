@@ -39,7 +39,9 @@ def test_bce_equals_keras():
 @pytest.mark.parametrize("name", sorted(ADVERSARIAL))
 def test_large_logits_stay_finite(name):
     logits = tf.constant([-1e4, 1e4])
-    assert np.isfinite(ADVERSARIAL[name].generator(logits)) and np.isfinite(ADVERSARIAL[name].discriminator(logits, logits))
+    assert np.isfinite(ADVERSARIAL[name].generator(logits)) and np.isfinite(
+        ADVERSARIAL[name].discriminator(logits, logits)
+    )
 
 
 def test_l1():

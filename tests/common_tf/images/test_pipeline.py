@@ -9,7 +9,10 @@ from common_tf.images.pipeline import UnpairedPipeline
 
 def _pipeline(**changes) -> UnpairedPipeline:
     random = np.random.default_rng(0)
-    caches = {"a": random.integers(0, 256, (7, 12, 12), np.uint8), "b": random.integers(0, 65536, (5, 12, 12), np.uint16)}
+    caches = {
+        "a": random.integers(0, 256, (7, 12, 12), np.uint8),
+        "b": random.integers(0, 65536, (5, 12, 12), np.uint16),
+    }
     values = dict(caches=caches, image_size=8, batch_size=2, channels=1, flip=True, epoch_length="longest", seed=3)
     return UnpairedPipeline(**{**values, **changes})
 

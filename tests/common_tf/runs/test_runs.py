@@ -146,7 +146,9 @@ def test_validation_figures_are_in_their_step(tmp_path):
 
 
 def test_schedule():
-    schedule = Schedule(total_steps=25, steps_per_epoch=10, save_every_epochs=2, save_every_steps=7, validate_every_steps=0)
+    schedule = Schedule(
+        total_steps=25, steps_per_epoch=10, save_every_epochs=2, save_every_steps=7, validate_every_steps=0
+    )
     assert [step for step in range(1, 26) if schedule.saves(step)] == [7, 14, 20, 21, 25]
     assert [step for step in range(1, 26) if schedule.validates(step)] == [10, 20, 25]
     assert [schedule.epoch(step) for step in (1, 10, 11, 25)] == [1, 1, 2, 3]
@@ -221,7 +223,10 @@ def test_weights_best_before_last(tmp_path):
     save_weights(tmp_path, "best", {"net": second}, {"step": 5})
     assert load_weights(tmp_path, {"net": loaded})["step"] == 5
     np.testing.assert_array_equal(loaded.get_weights()[0], second.get_weights()[0])
-    assert sorted(path.name for path in (tmp_path / "weights").glob("best*")) == ["best-0000005-net.weights.h5", "best.json"]
+    assert sorted(path.name for path in (tmp_path / "weights").glob("best*")) == [
+        "best-0000005-net.weights.h5",
+        "best.json",
+    ]
 
 
 def test_weights_missing_or_of_another_network(tmp_path):
@@ -263,5 +268,3 @@ def test_other_ends(capsys):
     assert run_script(_raise(KeyboardInterrupt())) == 130
     with pytest.raises(ZeroDivisionError):
         run_script(_raise(ZeroDivisionError()))
-
-

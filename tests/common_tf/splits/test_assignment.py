@@ -10,11 +10,16 @@ from common_tf.splits.scanning import ScannedFile
 
 
 def _files(labels, given):
-    return [ScannedFile(path=Path(f"{i}.png"), label=label, given_split=side) for i, (label, side) in enumerate(zip(labels, given))]
+    return [
+        ScannedFile(path=Path(f"{i}.png"), label=label, given_split=side)
+        for i, (label, side) in enumerate(zip(labels, given))
+    ]
 
 
 FILES = st.lists(
-    st.tuples(st.sampled_from(["CT", "MRI"]), st.sampled_from(["train", "test"]), st.integers(0, 15)), min_size=4, max_size=60
+    st.tuples(st.sampled_from(["CT", "MRI"]), st.sampled_from(["train", "test"]), st.integers(0, 15)),
+    min_size=4,
+    max_size=60,
 )
 
 

@@ -13,7 +13,9 @@ from common_tf.splits.unpaired import load_unpaired
 
 
 def _load(folder, **changes):
-    return load_unpaired(folder, **{**dict(domains=("CT", "MRI"), split="grouped", bad_files="stop", seed=0), **changes})
+    return load_unpaired(
+        folder, **{**dict(domains=("CT", "MRI"), split="grouped", bad_files="stop", seed=0), **changes}
+    )
 
 
 @pytest.fixture
@@ -75,7 +77,13 @@ def test_bad_files_stop_with_their_names_or_are_skipped(folder):
     Image.new("L", (64, 64)).save(folder / "trainB" / "black.png")
     with pytest.raises(UserError) as error:
         _load(folder)
-    for words in ("3 files", "trainA/text.png: not an image", "trainB/empty.jpg: the file is empty", "black.png: constant", "--bad-files skip"):
+    for words in (
+        "3 files",
+        "trainA/text.png: not an image",
+        "trainB/empty.jpg: the file is empty",
+        "black.png: constant",
+        "--bad-files skip",
+    ):
         assert words in str(error.value)
     files = _load(folder, bad_files="skip")
     skipped = {row.path: row.note for row in files.rows if row.split == "skipped"}
@@ -111,7 +119,7 @@ def test_manifest_round_trip(folder, tmp_path):
 
 
 def test_real_data_leaks_are_found(real_data):
-    """The data set's README: about 63 % of the test MRIs have a near-duplicate in training, 25+ exact copies, strays."""
+    """The data set's README: 63 % of the test MRIs have a near-duplicate in training, exact copies, strays."""
     files = load_unpaired(
         real_data / "ct_mri_unpaired", domains=("CT", "MRI"), split="as-given", bad_files="stop", seed=0
     )
