@@ -15,14 +15,11 @@ import os
 import platform
 import resource
 import statistics
-import sys
 import time
 from datetime import date
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import common_tf  # noqa: E402, F401  (sets the logging level before TensorFlow is imported)
+import common_tf  # noqa: F401  (sets the logging level before TensorFlow is imported)
 
 BASELINE = "the notebook's own step"
 
@@ -34,7 +31,7 @@ def _row_step(name: str):
 
     images = np.random.default_rng(0).uniform(-1, 1, (2, 1, 256, 256, 3)).astype(np.float32)
     if name == BASELINE:
-        from benchmarks.notebook_step import NotebookStep
+        from notebook_step import NotebookStep
 
         step = NotebookStep()
         a, b = tf.constant(images[0]), tf.constant(images[1])
