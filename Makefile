@@ -1,7 +1,8 @@
 # Two commands do everything: `make demo` (see it work) and `make test`.
 # PYTHON names the interpreter to build .venv from; the first of 3.11, 3.10, 3.9 that is found otherwise.
 
-PYTHON ?= $(shell for v in 3.11 3.10 3.9; do p=$$(command -v python$$v) && $$p -c '' 2>/dev/null && { echo $$p; exit; }; done; command -v python3)
+PYTHON ?= $(shell for v in 3.11 3.10 3.9; do p=$$(command -v python$$v) && $$p -c 'import ensurepip' 2>/dev/null \
+  && { echo $$p; exit; }; done; command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -21,9 +22,10 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/step_time.py
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	@'$(PYTHON)' -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null || \
-	  { echo "error: Python 3.9, 3.10 or 3.11 is needed (TensorFlow 2.15); say which with: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@'$(PYTHON)' -c 'import sys, ensurepip; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null || \
+	  { echo "error: Python 3.9, 3.10 or 3.11 with venv is needed (TensorFlow 2.15); name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	'$(PYTHON)' -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $@
 

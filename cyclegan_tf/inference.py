@@ -43,7 +43,7 @@ class UnitTranslator:
 
     def __init__(self, networks: Mapping[str, tf.keras.Model], *, channels: int, batch_size: int = 8):
         self._functions = {
-            direction: tf.function(lambda images, network=network: network(images, training=False))
+            direction: tf.function(lambda images, network=network: network(images, training=False), autograph=False)
             for direction, network in networks.items()
         }
         self._channels = channels
