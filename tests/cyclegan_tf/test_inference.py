@@ -55,6 +55,12 @@ def inputs(tmp_path):
     return folder
 
 
+def _loaded(path) -> Image.Image:
+    with Image.open(path) as image:
+        image.load()
+    return image
+
+
 def _translate(run, source, output, direction="CT2MRI", *more):
     words = ["--run", run, "--direction", direction, "--input", source, "--output", output, *more]
     return run_script(translate.main, list(map(str, words)))
@@ -64,7 +70,7 @@ def test_one_png_an_input_of_its_size_in_the_right_direction(run, inputs, tmp_pa
     assert _translate(run, inputs, tmp_path / "out") == 0
     assert "5 images translated" in capsys.readouterr().out
     for path in inputs.iterdir():
-        before, after = Image.open(path), Image.open(tmp_path / "out" / f"{path.stem}.png")
+        before, after = _loaded(path), _loaded(tmp_path / "out" / f"{path.stem}.png")
         assert after.size == before.size and after.mode == "L"
         height, width = after.size[1], after.size[0]
         centre = np.asarray(after)[height // 2 - 8 : height // 2 + 8, width // 2 - 8 : width // 2 + 8]
