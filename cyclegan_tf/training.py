@@ -66,6 +66,9 @@ def _train_in(folder: RunFolder, config: TranslatorConfig, data: TrainingData) -
         validate_every_steps=config.validate_every_steps,
     )
     validation = Validation(translator, config, data)
+    references = validation.references()
+    words = ", ".join(f"{name} {value:.4g}" for name, value in references.items())
+    print(f"validation distances to compare with: {words}", flush=True)
     history = History(folder.path, every=config.log_every, step=start)
 
     def record(step: int, **more) -> Mapping:
@@ -76,7 +79,9 @@ def _train_in(folder: RunFolder, config: TranslatorConfig, data: TrainingData) -
         validation.save_samples(folder.path / "samples" / f"step_{step:07d}.png", step)
         if figures["score"] < float(checkpoints.best):
             checkpoints.best.assign(figures["score"])
-            save_weights(folder.path, "best", translator.inference_networks(), record(step, **figures))
+            save_weights(
+                folder.path, "best", translator.inference_networks(), record(step, **figures, references=references)
+            )
         return figures
 
     def saved(step: int, path: str) -> None:

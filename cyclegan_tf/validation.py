@@ -31,10 +31,12 @@ class Validation:
         self._translate = UnitTranslator(translator.inference_networks(), channels=config.channels)
         self._config = config
         self._names = config.domain_names
-        self._real = {
-            letter: domain.squares(domain.validation[: config.validation_images], config.image_size)
-            for letter, domain in (("a", data.a), ("b", data.b))
-        }
+        count, size = config.validation_images, config.image_size
+        self._real, self._training = {}, {}
+        for letter, domain in (("a", data.a), ("b", data.b)):
+            self._real[letter] = domain.squares(domain.validation[:count], size)
+            step = max(1, len(domain.training) // count)
+            self._training[letter] = domain.squares(domain.training[::step][:count], size)
 
     def figures(self) -> dict:
         """The figure as ``score``, and its parts by name."""
@@ -48,9 +50,16 @@ class Validation:
         cycle = (results["cycle_mae_a"] + results["cycle_mae_b"]) / 2
         return {"score": distance + CYCLE_SHARE * cycle, **results}
 
-    def untranslated_distance(self) -> float:
-        """The distance of the untranslated slices, a ceiling for the figure's first part."""
-        return sliced_wasserstein(self._real["b"], self._real["a"])
+    def references(self) -> dict:
+        """What to read the distances against: real training slices of the target domain, and untranslated slices.
+
+        Both against the same real validation slices and at the same number of images as the distances themselves.
+        """
+        results = {}
+        for source, target, there in (("a", "b", A_TO_B), ("b", "a", B_TO_A)):
+            results[f"real_{there}"] = sliced_wasserstein(self._real[target], self._training[target])
+            results[f"untranslated_{there}"] = sliced_wasserstein(self._real[target], self._real[source])
+        return results
 
     def save_samples(self, path: Path, step: int) -> None:
         """Saves a grid: input, output and cycle of fixed slices, both directions."""

@@ -43,12 +43,11 @@ def save_grid(
     save_png(path, picture)
 
 
-def save_png(path: Path, picture: Image.Image, *, synthetic: bool = True) -> None:
-    """Saves a PNG in one piece; a synthetic one says so in its text chunks ``Comment`` and ``Synthetic``."""
+def save_png(path: Path, picture: Image.Image) -> None:
+    """Saves a PNG of synthetic content in one piece; its text chunks ``Synthetic`` and ``Comment`` say what it is."""
     information = PngImagePlugin.PngInfo()
-    if synthetic:
-        information.add_text("Synthetic", "true")
-        information.add_text("Comment", SYNTHETIC_NOTICE)
+    information.add_text("Synthetic", "true")
+    information.add_text("Comment", SYNTHETIC_NOTICE)
     replace_file(path, lambda temporary: picture.save(temporary, format="PNG", pnginfo=information))
 
 

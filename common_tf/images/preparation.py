@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Optional, Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 import yaml
@@ -75,11 +75,6 @@ def prepare(pixels: np.ndarray, preparation: Preparation, *, bits: int, size: in
     """
     unit = to_unit(pixels, maximum=255 if bits == 8 else preparation.maximum)
     mask = head_mask(unit) if preparation.framing == "head" else None
-    return prepare_unit(unit, preparation, mask=mask, size=size)
-
-
-def prepare_unit(unit: np.ndarray, preparation: Preparation, *, mask: Optional[np.ndarray], size: int) -> Square:
-    """`prepare` for an image in [0, 1] whose head mask is known (``None`` for no mask)."""
     if mask is None or not mask.any():
         frame, background = whole_frame(*unit.shape), border_value(unit)
         return Square(take(unit, frame, size, fill=background), frame, background)
