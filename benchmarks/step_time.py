@@ -9,6 +9,7 @@ ratio of the medians and of the minima to the notebook's own step, minimum, medi
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -45,10 +46,10 @@ def _row_step(name: str):
     policy = precision_policy(config.precision)
     translator = build_translator(config, policy=policy, total_steps=1000)
     batch = {key: tf.constant(images[i][..., : config.channels]) for i, key in enumerate("ab")}
-    counter = tf.Variable(0, dtype=tf.int64)
+    numbers = itertools.count()
 
     def run() -> float:
-        losses = translator.train_step(batch, counter.assign_add(1))
+        losses = translator.train_step(batch, tf.constant(next(numbers), tf.int64))
         return sum(float(value) for value in losses.values())
 
     return run, policy
@@ -79,6 +80,7 @@ def main() -> None:
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(name, theirs), daemon=True)
         process.start()
+        theirs.close()  # so that a row that dies ends the run instead of blocking it
         rows[name] = dict(pipe=ours, process=process, policy=ours.recv(), seconds=[])
     for _ in range(arguments.rounds):
         for row in rows.values():
