@@ -31,8 +31,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     arguments = parser.parse_args(argv)
     config = make_config(given_values(TranslatorConfig, arguments))
     # After the flags: TensorFlow takes seconds to import, and --help should not.
+    from common_tf.threads import use_threads_for_two_halves
     from cyclegan_tf.training import train_translator
 
+    use_threads_for_two_halves()
     if not train_translator(config, run=Path(arguments.run), resume=arguments.resume):
         raise KeyboardInterrupt
 

@@ -38,9 +38,11 @@ def _row_step(name: str):
         a, b = tf.constant(images[0]), tf.constant(images[1])
         return lambda: float(step(a, b)), "float32"
     from common_tf.precision import precision_policy
+    from common_tf.threads import use_threads_for_two_halves
     from cyclegan_tf.config import make_config
     from cyclegan_tf.translators import build_translator
 
+    use_threads_for_two_halves()
     preset, _, precision = name.partition(", ")
     config = make_config({"preset": preset, "precision": precision or "auto"})
     policy = precision_policy(config.precision)

@@ -5,7 +5,6 @@ python train_cyclegan.py --data DIR --run RUN --preset paper       Zhu et al. 20
 python train_cyclegan.py --data DIR --run RUN --preset notebook    the Kaggle notebook this project reproduces
 """
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Mapping
 
@@ -53,16 +52,20 @@ class TranslatorConfig:
     spectral_norm: bool = option(False, "spectral normalisation in the discriminator")
     tutorial_bottleneck: bool = option(False, "keep the dead 1x1 norm of the tutorial's U-Net")
     adversarial: str = option("lsgan", "adversarial loss", choices=("lsgan", "bce", "hinge"))
-    cycle_weight: float = option(10.0, "weight of the L1 cycle loss", minimum=0)
+    cycle_weight: float = option(5.0, "weight of the L1 cycle loss", minimum=0)
+    cycle_weight_start: float = option(1.0, "weight of the cycle loss at the first step of its ramp", minimum=0)
+    cycle_ramp: float = option(
+        0.5, "share of the training in which the cycle weight rises to its value; 0 for a constant weight", minimum=0
+    )
     identity_weight: float = option(0.0, "weight of the L1 identity loss; 0 saves its passes", minimum=0)
     pool_size: int = option(50, "past fakes shown to the discriminator; 0 for none", minimum=0)
-    learning_rate: float = option(2e-4, "of the four Adam optimizers", minimum=0)
+    learning_rate: float = option(6e-4, "of the four Adam optimizers", minimum=0)
     beta_1: float = option(0.5, "of Adam", minimum=0)
     decay_start: float = option(
         0.5, "share of the training after which the rate falls linearly to 0; 1 for never", minimum=0
     )
     ema_decay: float = option(
-        0.999, "of the averaged generators that validation and inference use; 0 for none", minimum=0
+        0.998, "of the averaged generators that validation and inference use; 0 for none", minimum=0
     )
     framing: str = option(
         "head", "crop to the head and blacken what is not, or keep the whole picture", choices=("head", "whole")
@@ -100,6 +103,9 @@ PRESETS: Mapping[str, Mapping] = {
         generator_filters=64,
         discriminator_filters=64,
         identity_weight=5.0,
+        cycle_weight=10.0,
+        cycle_ramp=0.0,
+        learning_rate=2e-4,
         ema_decay=0.0,
         framing="whole",
         jitter=286 / 256,
@@ -119,6 +125,9 @@ PRESETS: Mapping[str, Mapping] = {
         tutorial_bottleneck=True,
         adversarial="bce",
         identity_weight=5.0,
+        cycle_weight=10.0,
+        cycle_ramp=0.0,
+        learning_rate=2e-4,
         pool_size=0,
         decay_start=1.0,
         ema_decay=0.0,
@@ -172,10 +181,5 @@ def _check_together(config: TranslatorConfig) -> None:
         raise UserError(f"--image-size {size}: wants a multiple of 8")
     if size < 32:
         raise UserError(f"--image-size {size}: the 70x70 discriminator wants 32 or more")
-    if config.beta_1 >= 1 or config.ema_decay >= 1 or config.decay_start > 1:
-        raise UserError("--set beta_1=, ema_decay= must be below 1 and decay_start= at most 1")
-
-
-def with_budget_of(config: TranslatorConfig, other: TranslatorConfig) -> TranslatorConfig:
-    """``config`` with the training length of ``other``."""
-    return dataclasses.replace(config, **{name: getattr(other, name) for name in BUDGET})
+    if config.beta_1 >= 1 or config.ema_decay >= 1 or max(config.decay_start, config.cycle_ramp) > 1:
+        raise UserError("--set beta_1=, ema_decay= must be below 1, decay_start= and cycle_ramp= at most 1")

@@ -1,4 +1,4 @@
-"""The learning-rate schedule and the averaged weights."""
+"""Schedules over the steps of a training."""
 
 import tensorflow as tf
 
@@ -29,12 +29,10 @@ class LinearDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
         return {"rate": self.rate, "total_steps": self.total_steps, "decay_start": self.decay_start}
 
 
-def update_average(average: tf.keras.Model, model: tf.keras.Model, *, decay: float, step: tf.Tensor) -> None:
-    """Moves the average's weights towards the model's: ``w += (1 - d) (v - w)``.
-
-    ``d = min(decay, (1 + step) / (10 + step))``, so that the first, untrained weights are soon forgotten.
+def ramp(step: tf.Tensor, *, start: float, end: float, steps: float) -> tf.Tensor:
+    """A value that moves on a straight line from ``start`` to ``end`` over the first ``steps`` steps and stays
+    there.
     """
-    step = tf.cast(step, tf.float32)
-    share = 1.0 - tf.minimum(decay, (1.0 + step) / (10.0 + step))
-    for old, new in zip(average.trainable_variables, model.trainable_variables):
-        old.assign_add(share * (new - old))
+    if steps <= 0:
+        return tf.constant(end, tf.float32)
+    return start + (end - start) * tf.minimum(1.0, tf.cast(step, tf.float32) / steps)

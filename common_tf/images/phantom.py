@@ -81,6 +81,10 @@ def draw_phantom(seed: int, *, size: int = 256, lesion_probability: float = 0.5)
         edema = edema * brain * ~lesion
 
     ct, mri = (np.array([values[name] for name in _TISSUES])[tissue] for values in (_CT, _MRI))
+    # Lean scalps look like muscle, dense in CT and dull in MRI; fat ones the other way round.
+    fat = noise_random.uniform(0.25, 0.75)
+    scalp = tissue == _TISSUES.index("scalp")
+    ct[scalp], mri[scalp] = 0.62 - 0.50 * fat, 0.30 + 0.55 * fat
     ct = ct + edema * (0.30 - ct)
     mri = mri + edema * (0.74 - mri)
     ct[lesion] = (0.60, 0.66, 0.27)[kind]  # slightly dense, bleeding, cystic
@@ -175,7 +179,9 @@ def _ct_disturbances(random, ct, x, y, head) -> np.ndarray:
     size = ct.shape[0]
     cupping = 0.05 * np.clip(np.hypot(x, y) - 0.55, 0, 0.35) * (ct > 0.1) * (ct < 0.8)
     grain = ndimage.gaussian_filter(random.standard_normal(ct.shape), 0.6 * size / 256)
-    ct = ct + cupping + random.uniform(0.015, 0.035) * grain / grain.std() * (0.2 + 0.8 * head)
+    ct = ct + cupping + random.uniform(0.02, 0.045) * grain / grain.std() * (0.2 + 0.8 * head)
+    # Pictures are exported by hand: no two series have quite the same window.
+    ct = np.where(head, ct * random.uniform(0.85, 1.15) + random.uniform(-0.10, 0.10), ct)
     if random.uniform() < 0.7:
         radius = random.uniform(1.16, 1.26)
         arc = (np.abs(np.hypot(x, y * 0.94) - radius) < 0.012) & (y > random.uniform(0.1, 0.6))

@@ -57,6 +57,25 @@ def read_image(path: Path) -> ImageData:
     return decode_image(Path(path).read_bytes())
 
 
+def read_colour(path: Path) -> np.ndarray:
+    """Reads a PNG, JPEG or TIFF file as ``(height, width, 3)`` uint8 RGB; for files whose channels are images of
+    their own.
+
+    Raises:
+        BadImage: the file is truncated, no image, or not of 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            if image.mode not in ("L", "RGB", "RGBA", "P", "1"):
+                raise BadImage(f"pixels of mode {image.mode}; 8 bits a channel are wanted")
+            return np.array(image.convert("RGB"))
+    except BadImage:
+        raise
+    except Exception as error:
+        raise BadImage(f"not an image, or truncated ({error})") from error
+
+
 def decode_image(content: bytes) -> ImageData:
     """Decodes the bytes of a PNG or JPEG file; see `read_image`."""
     if not content:

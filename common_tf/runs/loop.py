@@ -116,7 +116,8 @@ def train(
     history: History,
     validate: Callable[[int], Mapping[str, float]],
     saved: Callable[[int, str], None],
-    epoch_ended: Callable[[int, float, Mapping[str, float], Optional[str], Progress], None],
+    epoch_ended: Callable[[int, float, Mapping[str, float], Optional[str], Progress], None] = lambda *_: None,
+    finished: Callable[[int], bool] = lambda step: False,
 ) -> bool:
     """Trains from where the checkpoint stands to the end of the schedule.
 
@@ -130,14 +131,19 @@ def train(
         saved: called after each save with the step and the checkpoint's path.
         epoch_ended: called with the epoch, its seconds, its mean losses, the path of the checkpoint that its last step
             was saved to (or ``None``), and the progress display.
+        finished: asked before the first step and after each validation whether to end before the schedule does (early
+            stopping); must follow from the checkpointed state.
 
     Returns:
-        True when the schedule is done, False when the user stopped it (the state is saved either way).
+        True when the schedule is done or ``finished`` said so, False when the user stopped it (the state is saved
+        either way).
 
     Raises:
         UserError: a loss is not finite; the last checkpoint stays the last good state.
     """
     start = int(checkpoints.step)
+    if start and finished(start):
+        return True
     progress = Progress(total=schedule.total_steps, start=start)
     epoch_sums: dict = {}
     epoch_began = time.monotonic()
@@ -154,9 +160,10 @@ def train(
                 epoch = schedule.epoch(step)
                 for name, value in losses.items():
                     epoch_sums.setdefault(name, []).append(value)
-                saving = schedule.saves(step) or stop.requested
                 seconds = float(checkpoints.seconds)
                 figures = validate(step) if schedule.validates(step) else {}
+                ended = bool(figures) and finished(step)
+                saving = schedule.saves(step) or stop.requested or ended
                 history.add(step, epoch=epoch, seconds=seconds, losses=losses, flush=saving, figures=figures)
                 progress.update(step, losses)
                 if figures:
@@ -170,6 +177,8 @@ def train(
                     means = {name: math.fsum(values) / len(values) for name, values in epoch_sums.items()}
                     epoch_ended(epoch, time.monotonic() - epoch_began, means, path, progress)
                     epoch_sums, epoch_began = {}, time.monotonic()
+                if ended:
+                    return True
                 if stop.requested and step < schedule.total_steps:
                     return False
     finally:

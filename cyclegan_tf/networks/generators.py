@@ -123,8 +123,10 @@ def light_generator(
     A small U-shape of separable residual blocks (depthwise 3x3, pointwise): one at a quarter of the resolution,
     ``blocks`` at an eighth, where a pixel sees most of a head and can tell bone from bright tissue, and one at a
     quarter again. The way up is nearest-neighbour resizing followed by a convolution, which leaves neither the
-    checkerboard of transposed convolutions nor the dots of a final depth-to-space. Skips from a half and a quarter keep
-    edges where they are. The network works on images shifted to [0, 2], where zero padding is black background.
+    checkerboard of transposed convolutions nor the dots of a final depth-to-space. Skips from a half and a quarter and
+    from the input itself keep edges where they are. Kernels of strided convolutions are 4x4: with odd ones each halving
+    moves the picture by half a pixel against the enlarging, 3.5 pixels in all, and a cycle does not see two generators
+    that move it to and fro. The network works on images shifted to [0, 2], where zero padding is black background.
 
     Args:
         size: side of the images; a multiple of 8.
@@ -167,16 +169,16 @@ def light_generator(
     # === Functional model ===
     inputs = tf.keras.Input((size, size, channels))
     x = layers.Rescaling(1.0, offset=1.0, dtype=dtype)(inputs)
-    half = relu(normalise(convolution(x, filters, 5, strides=2, use_bias=False)))
-    quarter = residual(relu(normalise(convolution(half, 4 * filters, 3, strides=2, use_bias=False))))
-    x = relu(normalise(convolution(quarter, 6 * filters, 3, strides=2, use_bias=False)))
+    half = relu(normalise(convolution(x, filters, 4, strides=2, use_bias=False)))
+    quarter = residual(relu(normalise(convolution(half, 4 * filters, 4, strides=2, use_bias=False))))
+    x = relu(normalise(convolution(quarter, 6 * filters, 4, strides=2, use_bias=False)))
     for _ in range(blocks):
         x = residual(x)
     x = layers.Add(dtype=dtype)([enlarge(convolution(x, 4 * filters, 1)), quarter])
     x = relu(convolution(residual(x), 2 * filters, 1))
     x = layers.Concatenate(dtype=dtype)([enlarge(x), half])
     x = relu(normalise(convolution(x, filters, 3, use_bias=False)))
-    x = enlarge(convolution(x, filters // 2, 1))
+    x = layers.Concatenate(dtype=dtype)([enlarge(convolution(x, filters // 2, 1)), inputs])
     x = convolution(relu(convolution(x, filters // 2, 3)), channels, 3)
     outputs = layers.Activation("tanh", dtype="float32")(x)
     return tf.keras.Model(inputs, outputs, name=name)

@@ -4,11 +4,12 @@ from typing import Mapping
 
 import tensorflow as tf
 
+from common_tf.averaging import update_average
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.image_pool import ImagePool
 from cyclegan_tf.losses import ADVERSARIAL, l1
 from cyclegan_tf.networks.build import build_discriminator, build_generator
-from cyclegan_tf.optimization import LinearDecay, update_average
+from cyclegan_tf.optimization import LinearDecay, ramp
 from cyclegan_tf.translators.base import A_TO_B, B_TO_A, Translator
 
 
@@ -16,8 +17,10 @@ class CycleGAN(Translator):
     """Two generators named by their direction and two critics named by the domain they judge.
 
     Generators minimise adversarial + ``cycle_weight`` * cycle + ``identity_weight`` * identity, both critics their
-    half of the adversarial game. All gradients of a step come from the weights before it. (The paper's code updates
-    the generators before the critics, but on fakes made before that update, which is the same.)
+    half of the adversarial game. With ``cycle_ramp`` the cycle weight starts low: a strong cycle from the first step on
+    holds the generators near the identity they start from, and a bright skull becomes a bright ring of the MRI. All
+    gradients of a step come from the weights before it. (The paper's code updates the generators before the critics,
+    but on fakes made before that update, which is the same.)
 
     A network is passed through at most twice in a step: the image to translate and the image to leave unchanged go
     together, then the cycle. So each weight gets at most two gradient contributions, and their sum does not depend on
@@ -28,6 +31,7 @@ class CycleGAN(Translator):
         super().__init__(name="cyclegan")
         self.config = config
         self.policy = policy
+        self.total_steps = total_steps
         seed = config.seed * 10
         self.a_to_b = build_generator(config, seed=seed + 1, policy=policy, name=A_TO_B)
         self.b_to_a = build_generator(config, seed=seed + 2, policy=policy, name=B_TO_A)
@@ -63,8 +67,9 @@ class CycleGAN(Translator):
     # Nothing here depends on the value of a tensor; without AutoGraph the first step comes sooner.
     @tf.function(autograph=False)
     def train_step(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        config = self.config
         real_a, real_b = batch["a"], batch["b"]
-        game = ADVERSARIAL[self.config.adversarial]
+        game = ADVERSARIAL[config.adversarial]
         # Without a pool the critics judge the same fakes in both games: one forward pass serves both.
         with tf.GradientTape(persistent=True) as tape:
             fake_b, same_b = self._translate_and_keep(self.a_to_b, real_a, real_b)
@@ -80,14 +85,14 @@ class CycleGAN(Translator):
                 "cycle_b": l1(cycled_b, real_b),
             }
             total = losses["adversarial_a_to_b"] + losses["adversarial_b_to_a"]
-            total += self.config.cycle_weight * (losses["cycle_a"] + losses["cycle_b"])
-            if self.config.identity_weight:
+            total += self._cycle_weight(step) * (losses["cycle_a"] + losses["cycle_b"])
+            if config.identity_weight:
                 losses["identity_a"] = l1(same_a, real_a)
                 losses["identity_b"] = l1(same_b, real_b)
-                total += self.config.identity_weight * (losses["identity_a"] + losses["identity_b"])
+                total += config.identity_weight * (losses["identity_a"] + losses["identity_b"])
             losses["critic_a"] = self._critic_loss("a", self.critic_a, real_a, fake_a, judged_a, step)
             losses["critic_b"] = self._critic_loss("b", self.critic_b, real_b, fake_b, judged_b, step)
-            if self.config.log_style == "notebook":
+            if config.log_style == "notebook":
                 # Of unrelated images, so it measures nothing; the notebook prints it, and so does its preset.
                 losses["unpaired_mse"] = tf.reduce_mean(tf.square(real_b - fake_b))
             critics = losses["critic_a"] + losses["critic_b"]
@@ -96,8 +101,13 @@ class CycleGAN(Translator):
         self._apply(tape, critics, (self.critic_a, self.critic_b))
         for network in (self.a_to_b, self.b_to_a):
             if network.name in self.averages:
-                update_average(self.averages[network.name], network, decay=self.config.ema_decay, step=step)
+                update_average(self.averages[network.name], network, decay=config.ema_decay, step=step)
         return losses
+
+    def _cycle_weight(self, step):
+        config = self.config
+        steps = config.cycle_ramp * self.total_steps
+        return ramp(step, start=config.cycle_weight_start, end=config.cycle_weight, steps=steps)
 
     def _translate_and_keep(self, generator, source, target):
         """The source translated, and the target left unchanged (``None`` where the identity loss has no weight)."""

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from common_tf.averaging import update_average
 from cyclegan_tf.image_pool import ImagePool
 from cyclegan_tf.losses import ADVERSARIAL, l1
-from cyclegan_tf.optimization import LinearDecay, update_average
+from cyclegan_tf.optimization import LinearDecay
 
 REAL, FAKE = np.array([0.5, 2.0, -1.0], np.float32), np.array([0.0, -3.0, 0.25], np.float32)
 

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Train a brain-tumour detector, or continue training one.
+
+    python train_detector.py                                          drawn heads with and without a lesion,
+    runs/detector python train_detector.py --data DIR --run RUN --folds 5           DIR/yes, DIR/no (or any class
+    folders) python train_detector.py --data DIR --run RUN --task segment      images beside their *_mask files
+    python train_detector.py --run NEW --ensemble RUN RUN             mean of finished runs, beside its members
+    python train_detector.py --run RUN --explain FILE FILE            Grad-CAM overlays of a finished run
+
+The same command again continues where it stopped. Research only, not for diagnosis.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Optional, Sequence
+
+from common_tf.command_line import run_script
+from common_tf.runs.config import add_flags, given_values
+from detector_tf.config import DetectorConfig, make_config
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Parses the flags and trains."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="runs/detector", metavar="DIR", help="run folder (default: %(default)s)")
+    parser.add_argument(
+        "--resume",
+        default="auto",
+        choices=("auto", "never"),
+        help="continue the run in the folder, or refuse a folder in use (default: %(default)s)",
+    )
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--ensemble", nargs="+", metavar="RUN", help="average finished runs instead of training")
+    other.add_argument("--explain", nargs="+", metavar="FILE", help="explain pictures with a finished run instead")
+    add_flags(parser, DetectorConfig)
+    arguments = parser.parse_args(argv)
+    if arguments.ensemble:
+        from detector_tf.ensemble import ensemble_runs
+
+        ensemble_runs([Path(run) for run in arguments.ensemble], output=Path(arguments.run))
+        return
+    if arguments.explain:
+        from detector_tf.explanation import explain_files
+
+        explain_files(Path(arguments.run), [Path(file) for file in arguments.explain])
+        return
+    config = make_config(given_values(DetectorConfig, arguments))
+    # After the flags: TensorFlow takes seconds to import, and --help should not.
+    from detector_tf.training import train_detector
+
+    if not train_detector(config, run=Path(arguments.run), resume=arguments.resume):
+        raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
