@@ -10,8 +10,8 @@ def use_threads_for_two_halves() -> None:
     """Lets two operations run side by side, each on half of the cores; call it before TensorFlow's first operation,
     later it changes nothing.
 
-    A CycleGAN's step has two halves that do not wait for each other (two generators, two critics). On two cores a step
-    of the `fast` preset takes a seventh less time this way than with all cores in one operation after another
+    A step that trains two networks and their two opponents has halves that do not wait for each other. On two cores a
+    step of the `fast` preset takes a seventh less time this way than with all cores in one operation after another
     (`benchmarks/step_time.py`).
     """
     cores = len(os.sched_getaffinity(0))

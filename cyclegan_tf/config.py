@@ -57,6 +57,10 @@ class TranslatorConfig:
     cycle_ramp: float = option(
         0.5, "share of the training in which the cycle weight rises to its value; 0 for a constant weight", minimum=0
     )
+    cycle_flips: bool = option(True, "flip images at random on the way back, so that a cycle sees shifts")
+    outline_weight: float = option(
+        10.0, "weight of what a translation draws outside the head; wants framing=head", minimum=0
+    )
     identity_weight: float = option(0.0, "weight of the L1 identity loss; 0 saves its passes", minimum=0)
     pool_size: int = option(50, "past fakes shown to the discriminator; 0 for none", minimum=0)
     learning_rate: float = option(6e-4, "of the four Adam optimizers", minimum=0)
@@ -105,6 +109,8 @@ PRESETS: Mapping[str, Mapping] = {
         identity_weight=5.0,
         cycle_weight=10.0,
         cycle_ramp=0.0,
+        cycle_flips=False,
+        outline_weight=0.0,
         learning_rate=2e-4,
         ema_decay=0.0,
         framing="whole",
@@ -127,6 +133,8 @@ PRESETS: Mapping[str, Mapping] = {
         identity_weight=5.0,
         cycle_weight=10.0,
         cycle_ramp=0.0,
+        cycle_flips=False,
+        outline_weight=0.0,
         learning_rate=2e-4,
         pool_size=0,
         decay_start=1.0,
@@ -181,5 +189,7 @@ def _check_together(config: TranslatorConfig) -> None:
         raise UserError(f"--image-size {size}: wants a multiple of 8")
     if size < 32:
         raise UserError(f"--image-size {size}: the 70x70 discriminator wants 32 or more")
+    if config.outline_weight and config.framing == "whole":
+        raise UserError("--set framing=whole: the head's outline is not known then; add --set outline_weight=0")
     if config.beta_1 >= 1 or config.ema_decay >= 1 or max(config.decay_start, config.cycle_ramp) > 1:
         raise UserError("--set beta_1=, ema_decay= must be below 1, decay_start= and cycle_ramp= at most 1")

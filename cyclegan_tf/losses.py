@@ -61,3 +61,18 @@ ADVERSARIAL = {
 def l1(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """Mean absolute difference; the cycle and identity distance of Zhu et al. 2017, equation 2 and section 5.2."""
     return tf.reduce_mean(tf.abs(first - second))
+
+
+def outside_head(source: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Mean brightness that a translation adds where its source is outside the head: 0 if the outline is kept.
+
+    Air is black in CT and MRI, so this holds for any right translation. A cycle does not see a generator that draws
+    every head a little larger when the other draws it smaller again; this does. The idea of shape consistency is
+    MaskGAN's (Phan et al. 2023).
+
+    Args:
+        source, fake: ``(batch, size, size, channels)`` in [-1, 1]; ``source`` prepared with ``framing=head``, which
+            keeps -1 for what is outside.
+    """
+    outside = tf.cast(source < -1.0 + 1.0 / 255.0, tf.float32)
+    return tf.reduce_mean(outside * (tf.cast(fake, tf.float32) + 1.0))

@@ -62,7 +62,7 @@ def build_detector(config: DetectorConfig, *, classes: int, policy: str, weights
     with _policy(policy):
         inputs = tf.keras.Input((config.side, config.side, config.channels), name="image", dtype=tf.float32)
         if config.backbone in _APPLICATIONS:
-            x = _application(config.backbone, inputs, "imagenet" if weights == "imagenet" else None)
+            x = _application(config.backbone, inputs, None if weights == "none" else weights)
         else:
             x = {"small": _small, "original": _original, "multiscale": _multiscale, "unet": _unet}[config.backbone](
                 inputs, config.filters

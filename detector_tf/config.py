@@ -32,7 +32,6 @@ _ORIGINAL = dict(
     framing="whole", flip=False, rotation=0.0, shift=0.0, zoom=0.0, contrast=0.0, noise=0.0, label_smoothing=0.0,
     class_weights=False, weight_decay=0.0, dropout=0.0, epochs=20, patience=0, ema_decay=0.0,
 )  # fmt: skip
-_PRETRAINED = dict(learning_rate=1e-5, batch_size=16)
 _SEGMENT = dict(backbone="unet", epochs=60, batch_size=8, filters=16, framing="whole", patience=20)
 
 
@@ -122,16 +121,13 @@ def make_config(given: Mapping) -> DetectorConfig:
     values = dict(given)
     if values.get("task") == "segment":
         values = {**_SEGMENT, **values}
-    backbone = values.get("backbone", "small")
+    backbone, trained_before = values.get("backbone", "small"), values.get("weights", "none") != "none"
     if backbone == "original":
         values = {**_ORIGINAL, **values}
-    elif backbone in IMAGENET_BACKBONES:
-        values = {**_PRETRAINED, **values}
-        if values.get("weights", "none") == "none":
-            # Nothing to preserve: random layers learn at a usual rate, all of them from the first step.
-            values = {"learning_rate": 1e-3, **given, **{k: v for k, v in values.items() if k != "learning_rate"}}
-    if values.get("weights", "none") != "none":
-        values = {"head_epochs": 5, "learning_rate": 3e-4, **values}
+    if backbone in IMAGENET_BACKBONES:
+        values = {"batch_size": 16, **values}
+    if trained_before:
+        values = {"head_epochs": 5, "learning_rate": 1e-5 if backbone in IMAGENET_BACKBONES else 3e-4, **values}
     if given.get("epochs") and given.get("steps"):
         raise UserError("--epochs and --steps: give one of them")
     for name, other in (BUDGET, BUDGET[::-1]):

@@ -40,6 +40,7 @@ def grad_cam(model: tf.keras.Model, images: np.ndarray, *, target: int, layer: O
     both = tf.keras.Model(model.input, [maps, model.output])
     batch = to_signed(tf.cast(images, tf.float32) / 255.0)
     with tf.GradientTape() as tape:
+        tape.watch(batch)  # a frozen backbone has no variables that would make the tape record it
         features, logits = both(batch, training=False)
         score = logits[:, 0] * (1.0 if target else -1.0) if logits.shape[1] == 1 else logits[:, target]
         total = tf.reduce_sum(score)

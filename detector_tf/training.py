@@ -117,7 +117,7 @@ def _train_fold(path: Path, config: DetectorConfig, data: DetectorData, split: M
 def _conclude(path, config, data, split, source, images, number) -> None:
     """The best model's predictions on validation and test, its calibration and threshold, and its figures."""
     model = load_model(path)
-    infer = tf.function(lambda batch: model(batch, training=False), autograph=False)
+    infer = tf.function(lambda batch: model(batch, training=False), autograph=False, reduce_retracing=True)
     logits = {}
     for side in ("validation", "test"):
         logits[side] = two_sided(batched_logits(infer, with_channels(images[split[side]], config.channels)))

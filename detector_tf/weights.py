@@ -46,15 +46,17 @@ def build_started(config: DetectorConfig, *, classes: int, policy: str) -> tuple
 
 
 def _imagenet(config: DetectorConfig, classes: int, policy: str) -> tf.keras.Model:
+    """From the prepared file in Keras' cache where it is, else by Keras' own download into it."""
+    file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models" / _IMAGENET_FILES[config.backbone]
     try:
-        return build_detector(config, classes=classes, policy=policy, weights="imagenet")
+        weights = str(file) if file.exists() else "imagenet"
+        return build_detector(config, classes=classes, policy=policy, weights=weights)
     except Exception as error:
         # Keras raises a bare Exception where a download fails; anything else that goes wrong here is the file's fault.
-        folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+        what = "the file is damaged" if file.exists() else "it is not there and cannot be downloaded"
         raise UserError(
-            f"--weights imagenet: no network to download from, or a damaged file ({str(error).splitlines()[0][:80]}); "
-            f"put {_IMAGENET_FILES[config.backbone]} into {folder} (or models/ under KERAS_HOME), "
-            "or give --weights none, a file or a run"
+            f"--weights imagenet: wants {file}; {what} ({str(error).splitlines()[0][:80]}). Put it there "
+            "(KERAS_HOME names the folder above models/), or give --weights none, a file or a run"
         ) from error
 
 

@@ -94,7 +94,7 @@ def draw_phantom(seed: int, *, size: int = 256, lesion_probability: float = 0.5)
         ct[core], mri[core] = 0.36, 0.92  # necrosis inside the rim
 
     blur = size / 256
-    ct = _ct_disturbances(noise_random, ndimage.gaussian_filter(ct, 0.7 * blur), x, y, head)
+    ct = _ct_disturbances(noise_random, ndimage.gaussian_filter(ct, 0.7 * blur), x, y, head, radius < skull_inner)
     mri = _mri_disturbances(noise_random, ndimage.gaussian_filter(mri, 0.8 * blur), x, y)
     return Phantom(ct=ct, mri=mri, lesion=lesion, head=head)
 
@@ -174,14 +174,14 @@ def _lesion(random, x, y, reach, cortex):
     return lobed < 1, edema
 
 
-def _ct_disturbances(random, ct, x, y, head) -> np.ndarray:
-    """Beam hardening below the skull, correlated quantum noise, and an arc of the head holder."""
+def _ct_disturbances(random, ct, x, y, head, inside) -> np.ndarray:
+    """Beam hardening (brighter brain below the skull), quantum noise, an export window, an arc of the head holder."""
     size = ct.shape[0]
-    cupping = 0.05 * np.clip(np.hypot(x, y) - 0.55, 0, 0.35) * (ct > 0.1) * (ct < 0.8)
+    cupping = 0.15 * np.clip(np.hypot(x, y) - 0.30, 0, 0.55) * inside * (ct < 0.9)
     grain = ndimage.gaussian_filter(random.standard_normal(ct.shape), 0.6 * size / 256)
     ct = ct + cupping + random.uniform(0.02, 0.045) * grain / grain.std() * (0.2 + 0.8 * head)
     # Pictures are exported by hand: no two series have quite the same window.
-    ct = np.where(head, ct * random.uniform(0.85, 1.15) + random.uniform(-0.10, 0.10), ct)
+    ct = np.where(head, ct * random.uniform(0.92, 1.08) + random.uniform(-0.05, 0.05), ct)
     if random.uniform() < 0.7:
         radius = random.uniform(1.16, 1.26)
         arc = (np.abs(np.hypot(x, y * 0.94) - radius) < 0.012) & (y > random.uniform(0.1, 0.6))

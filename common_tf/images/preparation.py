@@ -21,7 +21,7 @@ class Preparation:
     """How the slices of one domain become squares; learned from its training files.
 
     Attributes:
-        framing: ``head``: cut around the head, background blackened; ``whole``: padded to square.
+        framing: ``head``: cut around the head, 0 outside it and at least 1/255 inside; ``whole``: padded to square.
         maximum: the stored value that becomes 1.0 (8-bit files always use 255).
         reference: the usual head extent as a fraction of the longer image side, so that heads of both domains come
             out about equally large although one scanner's pictures leave more room around them.
@@ -79,7 +79,8 @@ def prepare(pixels: np.ndarray, preparation: Preparation, *, bits: int, size: in
         frame, background = whole_frame(*unit.shape), border_value(unit)
         return Square(take(unit, frame, size, fill=background), frame, background)
     frame = head_frame(mask, reference=preparation.reference)
-    return Square(take(np.where(mask, unit, 0), frame, size, fill=0.0), frame, 0.0)
+    # 0 says "outside the head": black tissue stays one gray level above it.
+    return Square(take(np.where(mask, np.maximum(unit, 1 / 255), 0), frame, size, fill=0.0), frame, 0.0)
 
 
 def restore(square: np.ndarray, prepared: Square) -> np.ndarray:

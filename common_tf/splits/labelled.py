@@ -137,7 +137,8 @@ def _seen_elsewhere(files: Sequence[ScannedFile], manifest: Path) -> np.ndarray:
     A manifest holds no pictures, so bytes and perceptual hashes (also of the mirror image) decide.
     """
     try:
-        rows = [row for row in read_manifest(manifest) if row.split in ("train", "validation")]
+        # Every fold of a cross-validation has trained other folds.
+        rows = [row for row in read_manifest(manifest) if row.split not in ("test", "unused", "skipped")]
     except (OSError, TypeError, UnicodeDecodeError) as error:
         raise UserError(f"--exclude {manifest}: no manifest.csv of a run ({error})") from error
     digests = {row.sha256 for row in rows if row.sha256}

@@ -7,10 +7,16 @@ import tensorflow as tf
 from common_tf.averaging import update_average
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.image_pool import ImagePool
-from cyclegan_tf.losses import ADVERSARIAL, l1
+from cyclegan_tf.losses import ADVERSARIAL, l1, outside_head
 from cyclegan_tf.networks.build import build_discriminator, build_generator
 from cyclegan_tf.optimization import LinearDecay, ramp
 from cyclegan_tf.translators.base import A_TO_B, B_TO_A, Translator
+
+
+def _three(images: tf.Tensor) -> tuple:
+    """The same tensor for three uses, so that no gradient sums three parts at once (see `CycleGAN` on reproducibility)."""
+    first, rest = tf.identity(images), tf.identity(images)
+    return first, tf.identity(rest), tf.identity(rest)
 
 
 class CycleGAN(Translator):
@@ -74,18 +80,24 @@ class CycleGAN(Translator):
         with tf.GradientTape(persistent=True) as tape:
             fake_b, same_b = self._translate_and_keep(self.a_to_b, real_a, real_b)
             fake_a, same_a = self._translate_and_keep(self.b_to_a, real_b, real_a)
-            cycled_a = self.b_to_a(fake_b, training=True)
-            cycled_b = self.a_to_b(fake_a, training=True)
+            (fake_a, back_a, out_a), (fake_b, back_b, out_b) = _three(fake_a), _three(fake_b)
+            flip = self._cycle_flip(step)
+            cycled_a = self.b_to_a(flip(back_b), training=True)
+            cycled_b = self.a_to_b(flip(back_a), training=True)
             judged_a = self.critic_a(fake_a, training=True)
             judged_b = self.critic_b(fake_b, training=True)
             losses = {
                 "adversarial_a_to_b": game.generator(judged_b),
                 "adversarial_b_to_a": game.generator(judged_a),
-                "cycle_a": l1(cycled_a, real_a),
-                "cycle_b": l1(cycled_b, real_b),
+                "cycle_a": l1(cycled_a, flip(real_a)),
+                "cycle_b": l1(cycled_b, flip(real_b)),
             }
             total = losses["adversarial_a_to_b"] + losses["adversarial_b_to_a"]
             total += self._cycle_weight(step) * (losses["cycle_a"] + losses["cycle_b"])
+            if config.outline_weight:
+                losses["outside_a_to_b"] = outside_head(real_a, out_b)
+                losses["outside_b_to_a"] = outside_head(real_b, out_a)
+                total += config.outline_weight * (losses["outside_a_to_b"] + losses["outside_b_to_a"])
             if config.identity_weight:
                 losses["identity_a"] = l1(same_a, real_a)
                 losses["identity_b"] = l1(same_b, real_b)
@@ -103,6 +115,20 @@ class CycleGAN(Translator):
             if network.name in self.averages:
                 update_average(self.averages[network.name], network, decay=config.ema_decay, step=step)
         return losses
+
+    def _cycle_flip(self, step):
+        """A flip for the way back, drawn from (seed, step): left-right, upside down, both or none."""
+        if not self.config.cycle_flips:
+            return lambda images: images
+        seed = tf.stack([tf.constant(self.config.seed, tf.int64), step])
+        draws = tf.random.stateless_uniform([2], seed) < 0.5
+
+        def flip(images: tf.Tensor) -> tf.Tensor:
+            for axis in (1, 2):
+                images = tf.where(draws[axis - 1], tf.reverse(images, [axis]), images)
+            return images
+
+        return flip
 
     def _cycle_weight(self, step):
         config = self.config

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common_tf.errors import UserError
+from detector_tf.backbones import CAM_LAYER, backbone_part, build_detector
+from detector_tf.config import DEFAULT_SIZE, make_config
+from detector_tf.gradcam import grad_cam
+from detector_tf.model_file import load_model, save_model
+from detector_tf.weights import build_started
+
+BACKBONES = sorted(CAM_LAYER)
+
+
+def _build(backbone, classes=2, **given):
+    config = make_config({"backbone": backbone, "image_size": 48, "filters": 8, **given})
+    return config, build_detector(config, classes=classes, policy="float32")
+
+
+@pytest.fixture
+def squares():
+    return np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_save_reload_and_explain(backbone, squares, tmp_path):
+    _, model = _build(backbone, classes=3)
+    batch = tf.constant(squares / 127.5 - 1, tf.float32)
+    logits = model(batch, training=False)
+    assert logits.shape == (2, 3) and logits.dtype == tf.float32
+    (tmp_path / "weights").mkdir()
+    save_model(tmp_path, model)
+    np.testing.assert_array_equal(load_model(tmp_path)(batch, training=False), logits)
+    heat = grad_cam(model, squares, target=1)
+    assert heat.shape == (2, 48, 48) and heat.min() >= 0 and heat.max() <= 1
+    # Sanity check of Adebayo et al. 2018: a map that does not change with the weights explains nothing.
+    for variable in model.trainable_variables:
+        if len(variable.shape) > 1:
+            variable.assign(tf.random.stateless_normal(variable.shape, [1, 2], stddev=0.1))
+    assert np.abs(grad_cam(model, squares, target=1) - heat).max() > 0.05
+
+
+def test_one_logit_for_two_classes():
+    assert _build("small")[1].output_shape == (None, 1)
+    assert _build("small", classes=4)[1].output_shape == (None, 4)
+
+
+def test_map_of_the_other_class_is_another(squares):
+    _, model = _build("small")
+    assert np.abs(grad_cam(model, squares, target=1) - grad_cam(model, squares, target=0)).max() > 0.05
+
+
+def test_map_finds_the_only_evidence():
+    """The logit is the mean brightness of the feature map, so the map must light up where the picture does."""
+    inputs = tf.keras.Input((32, 32, 1))
+    maps = tf.keras.layers.AveragePooling2D(4, name="last_convolution")(inputs)
+    pooled = tf.keras.layers.GlobalAveragePooling2D(name="features")(maps)
+    model = tf.keras.Model(inputs, tf.keras.layers.Dense(1, kernel_initializer="ones")(pooled), name="small")
+    picture = np.zeros((1, 32, 32, 1), np.uint8)
+    picture[0, 8:12, 20:24] = 255
+    heat = grad_cam(model, picture, target=1)[0]
+    assert np.unravel_index(heat.argmax(), heat.shape)[0] in range(8, 12)
+    assert np.unravel_index(heat.argmax(), heat.shape)[1] in range(20, 24)
+    assert heat[:4].max() < 0.1
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "resnet50"])
+def test_caffe_preprocessing_is_inside(backbone):
+    """Against Keras' own preprocess_input, on the first layer that has weights."""
+    _, model = _build(backbone, channels=3)
+    first = next(layer for layer in model.layers if isinstance(layer, tf.keras.layers.Conv2D))
+    source = first.input if backbone == "vgg16" else model.get_layer("minus_mean").output
+    seen = tf.keras.Model(model.input, source)
+    picture = np.random.default_rng(0).integers(0, 256, (1, 48, 48, 3)).astype(np.float32)
+    wanted = getattr(tf.keras.applications, backbone).preprocess_input(picture.copy())
+    np.testing.assert_allclose(seen(picture / 127.5 - 1), wanted, atol=1e-3)
+
+
+def test_efficientnet_sees_0_to_255():
+    _, model = _build("efficientnetb3")
+    seen = tf.keras.Model(model.input, model.get_layer("to_255").output)
+    np.testing.assert_allclose(seen(np.full((1, 48, 48, 1), -1.0)), 0, atol=1e-4)
+    np.testing.assert_allclose(seen(np.full((1, 48, 48, 1), 1.0)), 255, atol=1e-4)
+
+
+def test_original_is_the_documents_network():
+    config = make_config({"backbone": "original"})
+    assert config.side == DEFAULT_SIZE["original"] == 50
+    model = build_detector(config, classes=14, policy="float32")
+    # 16 filters of 5x5, 23x23x16 flattened into 256, 14 outputs as in its notebook, on one channel.
+    assert model.count_params() == (25 * 16 + 16) + (23 * 23 * 16 * 256 + 256) + (256 * 14 + 14)
+    assert (config.epochs, config.learning_rate, config.flip, config.label_smoothing) == (20, 1e-3, False, 0)
+
+
+def test_weights_of_a_file(tmp_path):
+    config, model = _build("vgg16")
+    backbone_part(model).save_weights(tmp_path / "vgg.h5")
+    other = make_config({"backbone": "vgg16", "image_size": 48, "weights": str(tmp_path / "vgg.h5"), "seed": 5})
+    started, origin = build_started(other, classes=4, policy="float32")
+    assert "vgg.h5" in origin
+    for mine, theirs in zip(backbone_part(started).get_weights(), backbone_part(model).get_weights()):
+        np.testing.assert_array_equal(mine, theirs)
+    (tmp_path / "text.h5").write_text("no weights")
+    for bad in ("text.h5", "missing.h5"):
+        broken = make_config({"backbone": "vgg16", "image_size": 48, "weights": str(tmp_path / bad)})
+        with pytest.raises(UserError, match=bad):
+            build_started(broken, classes=2, policy="float32")
+
+
+def test_imagenet_from_keras_cache_or_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    config = make_config({"backbone": "vgg16", "image_size": 48, "weights": "imagenet"})
+
+    def offline(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("keras.src.utils.data_utils.urlretrieve", offline)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UserError, match="models/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5") as caught:
+        build_started(config, classes=2, policy="float32")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "models").mkdir(exist_ok=True)
+    prepared = tf.keras.applications.VGG16(include_top=False, weights=None, input_shape=(48, 48, 3))
+    prepared.save_weights(tmp_path / "models" / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    started, _ = build_started(config, classes=2, policy="float32")
+    np.testing.assert_array_equal(backbone_part(started).get_weights()[0], prepared.get_weights()[0])
