@@ -63,9 +63,7 @@ def _row(backbone: str, precision: str, batch_size: int):
     config = make_config({"backbone": backbone, "precision": precision})
     policy = precision_policy(precision)
     network = build_detector(config, classes=2, policy=policy)
-    detector = Detector(
-        config, network, classes=2, class_weights=(1, 1), policy=policy, head_steps=0, total_steps=1000
-    )
+    detector = Detector(config, network, classes=2, class_weights=(1, 1), policy=policy, head_steps=0, total_steps=1000)
     images = np.random.default_rng(0).integers(0, 256, (batch_size, config.side, config.side, 1), dtype=np.uint8)
     batch = {"images": tf.constant(images), "labels": tf.constant(np.arange(batch_size) % 2, tf.int32)}
 

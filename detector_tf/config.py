@@ -49,7 +49,7 @@ class DetectorConfig:
     )
     folds: int = option(0, "grouped, stratified folds; 0 for one hold-out split", flag=True, minimum=0)
     exclude: str = option("", "manifest.csv of another run; whole groups that it trained on are left out", flag=True)
-    epochs: int = option(40, "length of the training; 0 leaves it to --steps", flag=True, minimum=0)
+    epochs: int = option(60, "length of the training; 0 leaves it to --steps", flag=True, minimum=0)
     steps: int = option(0, "length of the training in steps; 0 leaves it to --epochs", flag=True, minimum=0)
     image_size: int = option(0, "side of the images in pixels; 0 for the backbone's own", flag=True, minimum=0)
     batch_size: int = option(32, "images in a step", flag=True, minimum=1)
@@ -84,7 +84,7 @@ class DetectorConfig:
     label_smoothing: float = option(0.05, "of the cross-entropy", minimum=0)
     class_weights: bool = option(True, "weigh classes by the inverse of their frequency")
     ema_decay: float = option(0.98, "of the averaged weights that validation and inference use; 0 for none", minimum=0)
-    patience: int = option(15, "epochs without a better validation before stopping; 0 for never", minimum=0)
+    patience: int = option(20, "epochs without a better validation before stopping; 0 for never", minimum=0)
     positive: str = option("", "class whose probability is reported with two classes; empty to guess from its name")
     framing: str = option(
         "head", "crop to the head and blacken what is not, or keep the whole picture", choices=("head", "whole")

@@ -47,7 +47,8 @@ class Detector(tf.Module):
         self._head_steps = head_steps
         self._augment = Augmentation(config)
         pretrained = config.weights != "none"
-        for layer in network.layers:
+        # In both networks alike: the average pairs their trainable variables.
+        for layer in (*network.layers, *self.inference.layers):
             if pretrained and isinstance(layer, tf.keras.layers.BatchNormalization):
                 layer.trainable = False
         names = [layer.name for layer in network.layers]

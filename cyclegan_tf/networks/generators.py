@@ -118,7 +118,7 @@ def unet_generator(
 def light_generator(
     *, size: int, channels: int, filters: int = 32, blocks: int = 4, seed: int = 0, policy: str = "float32", name: str
 ) -> tf.keras.Model:
-    """A generator of 0.7 million parameters that trains on a laptop's CPU.
+    """A generator of 0.9 million parameters that trains on a laptop's CPU.
 
     A small U-shape of separable residual blocks (depthwise 3x3, pointwise): one at a quarter of the resolution,
     ``blocks`` at an eighth, where a pixel sees most of a head and can tell bone from bright tissue, and one at a

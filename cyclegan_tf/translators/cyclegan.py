@@ -14,7 +14,7 @@ from cyclegan_tf.translators.base import A_TO_B, B_TO_A, Translator
 
 
 def _three(images: tf.Tensor) -> tuple:
-    """The same tensor for three uses, so that no gradient sums three parts at once (see `CycleGAN` on reproducibility)."""
+    """The same tensor for three uses, so that no gradient sums three parts at once; see `CycleGAN`."""
     first, rest = tf.identity(images), tf.identity(images)
     return first, tf.identity(rest), tf.identity(rest)
 

@@ -8,6 +8,7 @@ from cyclegan_tf.losses import ADVERSARIAL
 from cyclegan_tf.translators import build_translator
 from cyclegan_tf.translators.base import A_TO_B, B_TO_A
 
+PLAIN = dict(cycle_weight=10.0, cycle_ramp=0.0, cycle_flips=False, outline_weight=0.0)
 SMALL = dict(image_size=32, generator_filters=4, discriminator_filters=4, precision="float32", steps=100)
 
 
@@ -59,7 +60,9 @@ def test_every_network_learns(generator, adversarial):
 
 def test_losses_equal_their_formulas():
     """One step from known weights, each loss computed again from single forward passes."""
-    translator = _build(generator="resnet6", identity_weight=5.0, pool_size=3, adversarial="lsgan", batch_size=2)
+    translator = _build(
+        generator="resnet6", identity_weight=5.0, pool_size=3, adversarial="lsgan", batch_size=2, **PLAIN
+    )
     batch = _batch(batch=2)
     a, b = batch["a"], batch["b"]
     fake_b, fake_a = translator.a_to_b(a), translator.b_to_a(b)
@@ -89,7 +92,7 @@ def _gradient_step(translator, batch):
 @pytest.mark.parametrize("pool_size", [0, 2])
 def test_gradients_are_those_of_the_formulation(pool_size):
     """Each network's gradient equals that of its own total loss, as the paper writes it, network by network."""
-    translator = _build(generator="resnet6", identity_weight=5.0, pool_size=pool_size, ema_decay=0.0)
+    translator = _build(generator="resnet6", identity_weight=5.0, pool_size=pool_size, ema_decay=0.0, **PLAIN)
     batch, game = _batch(), ADVERSARIAL["lsgan"]
     a, b = batch["a"], batch["b"]
     g, f, d_a, d_b = translator.a_to_b, translator.b_to_a, translator.critic_a, translator.critic_b
@@ -116,6 +119,34 @@ def test_no_weight_has_more_than_two_gradient_contributions():
     assert max(len(node.inputs) for node in graph.get_operations() if node.type == "AddN") <= 2
 
 
+def test_cycle_with_flips_sees_a_shift():
+    """Generators that move the picture to and fro have a perfect plain cycle, and a bad one with flips."""
+
+    def shift(pixels):
+        return lambda images, training=False: tf.roll(images, pixels, axis=2)
+
+    costs = {}
+    for flips in (False, True):
+        translator = _build(**{**PLAIN, "cycle_flips": flips, "pool_size": 0, "ema_decay": 0.0})
+        found = []
+        for step in range(8):
+            flip = translator._cycle_flip(tf.constant(step, tf.int64))
+            image = _batch(seed=step)["a"]
+            cycled = shift(-2)(flip(shift(2)(image)))
+            found.append(float(tf.reduce_mean(tf.abs(cycled - flip(image)))))
+        costs[flips] = found
+    assert max(costs[False]) == 0
+    # Of four equally likely flips, two turn left and right.
+    assert 2 <= np.count_nonzero(costs[True]) <= 7 and max(costs[True]) > 0.1
+
+
+def test_cycle_weight_rises():
+    translator = _build(cycle_weight=5.0, cycle_weight_start=1.0, cycle_ramp=0.5)
+    weights = [float(translator._cycle_weight(tf.constant(step, tf.int64))) for step in (0, 25, 50, 99)]
+    assert weights == pytest.approx([1, 3, 5, 5])
+    assert float(_build(**PLAIN)._cycle_weight(tf.constant(0, tf.int64))) == 10
+
+
 def test_presets_are_what_they_say():
     paper = make_config({"preset": "paper"})
     assert (paper.generator, paper.adversarial, paper.pool_size, paper.epochs) == ("resnet9", "lsgan", 50, 200)
@@ -125,6 +156,8 @@ def test_presets_are_what_they_say():
     assert (notebook.generator, notebook.adversarial, notebook.channels, notebook.pool_size) == ("unet", "bce", 3, 0)
     assert (notebook.epochs, notebook.save_every, notebook.keep_checkpoints, notebook.decay_start) == (50, 5, 5, 1)
     assert notebook.save_every_steps == 0 and notebook.tutorial_bottleneck
+    for config in (paper, notebook):
+        assert (config.cycle_ramp, config.cycle_flips, config.outline_weight) == (0, False, 0)
     assert set(PRESETS) == {"fast", "paper", "notebook"}
 
 

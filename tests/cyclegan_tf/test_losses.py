@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from common_tf.averaging import update_average
 from cyclegan_tf.image_pool import ImagePool
-from cyclegan_tf.losses import ADVERSARIAL, l1
+from cyclegan_tf.losses import ADVERSARIAL, l1, outside_head
 from cyclegan_tf.optimization import LinearDecay
 
 REAL, FAKE = np.array([0.5, 2.0, -1.0], np.float32), np.array([0.0, -3.0, 0.25], np.float32)
@@ -126,3 +126,13 @@ def test_average_follows_the_weights():
     # Early on the average moves faster: (1 + 0) / (10 + 0) of the old value is kept.
     update_average(average, model, decay=0.9, step=tf.constant(0, tf.int64))
     assert average.get_weights()[0].item() == pytest.approx(0.1 + 0.9 * 0.9)
+
+
+def test_outside_the_head_only_brightness_counts():
+    source = np.full((1, 4, 4, 1), -1.0, np.float32)
+    source[0, 1:3, 1:3] = (2 / 255) - 1  # black tissue is one gray level above what is outside
+    fake = np.full_like(source, -1.0)
+    fake[0, 1:3, 1:3] = 1.0
+    assert float(outside_head(source, fake)) == 0
+    fake[0, 0, 0] = 0.6
+    assert float(outside_head(source, fake)) == pytest.approx(1.6 / 16)
