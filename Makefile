@@ -10,8 +10,8 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test lint bench clean
 
 demo: $(INSTALLED)
-	$(BIN)/python train_cyclegan.py --data phantom --run runs/demo --image-size 128 --steps 1600 --set phantoms=200 \
-	  --set learning_rate=0.0006 --set cycle_weight=4 --set decay_start=0.7 --set ema_decay=0.99
+	$(BIN)/python train_cyclegan.py --data phantom --run runs/demo --image-size 128 --steps 2400 --set phantoms=300 \
+	  --set ema_decay=0.99
 
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest
