@@ -5,6 +5,7 @@ turns, no colour: a head does not come that way.
 """
 
 import contextlib
+import functools
 import io
 from typing import Optional
 
@@ -19,8 +20,8 @@ with contextlib.redirect_stdout(io.StringIO()):  # it announces its backend
 class Augmentation:
     """keras-cv layers whose draws follow from (seed, step) alone, so that a continued run sees what it would have seen.
 
-    keras-cv draws from generators with a state of their own, which no checkpoint holds. Each layer draws its numbers
-    through one object with a method ``uniform``; here that object is stateless.
+    keras-cv draws from generators with a state of their own, which no checkpoint holds. Geometric layers draw through
+    an object with a method ``uniform``, photometric ones through a function ``factor``; here both are stateless.
     """
 
     def __init__(self, config: DetectorConfig):
@@ -41,8 +42,11 @@ class Augmentation:
         if config.contrast:
             self._photometric.append(augmentations.RandomBrightness(config.contrast, value_range=(0, 1)))
             self._photometric.append(augmentations.RandomContrast(value_range=(0, 1), factor=config.contrast))
-        for layer in self._geometric + self._photometric:
+        for layer in self._geometric:
             layer._random_generator = self._random
+        for layer in self._photometric:
+            low, high = layer.factor.lower, layer.factor.upper
+            layer.factor = functools.partial(self._random.uniform, minval=low, maxval=high)
 
     def __call__(self, images: tf.Tensor, step: tf.Tensor, masks: Optional[tf.Tensor] = None):
         """Augments a batch.

@@ -39,7 +39,8 @@ def make_splits(images: Images, config: DetectorConfig) -> list:
         trainings = [~tests[0]]
     splits = []
     for test, training in zip(tests, trainings):
-        validation = _folds(images, training, max(2, round(1 / config.validation_share)), config.seed + 1)[0]
+        parts = min(max(2, round(1 / config.validation_share)), max(2, _smallest_class(images, training)))
+        validation = _folds(images, training, parts, config.seed + 1)[0]
         splits.append({"train": training & ~validation, "validation": validation, "test": test})
     return splits
 
@@ -49,12 +50,16 @@ def unleaked(images: Images, split) -> np.ndarray:
     return split["test"] & ~np.isin(images.groups, images.groups[split["train"] | split["validation"]])
 
 
+def _smallest_class(images: Images, chosen: np.ndarray) -> int:
+    """Distinct groups of the rarest class among the chosen images."""
+    labels, groups = images.labels[chosen], images.groups[chosen]
+    return min(len(np.unique(groups[labels == label])) for label in np.unique(images.labels))
+
+
 def _folds(images: Images, chosen: np.ndarray, count: int, seed: int) -> list:
     """Masks of ``count`` stratified folds of whole groups."""
     indices = np.flatnonzero(chosen)
-    smallest = min(
-        len(np.unique(images.groups[indices][images.labels[indices] == label])) for label in np.unique(images.labels)
-    )
+    smallest = _smallest_class(images, chosen)
     if smallest < count:
         raise UserError(f"the rarest class has {smallest} distinct groups of images; {count} folds want as many")
     folder = StratifiedGroupKFold(count, shuffle=True, random_state=seed)

@@ -97,7 +97,7 @@ def test_folds_end_with_figures_that_add_up(class_folders, tmp_path, capsys):
 
 def test_loaded_run_predicts_what_it_predicted(class_folders, tmp_path):
     run = tmp_path / "run"
-    assert _train("--data", class_folders, "--run", run, "--epochs", 2, *TINY, "--set", "clahe=true", "median=3") == 2
+    assert _train("--data", class_folders, "--run", run, "--epochs", 2, *TINY, "--set", "clahe=maybe") == 2
     words = ["--data", class_folders, "--run", run, "--epochs", 2, *TINY, "--set", "clahe=true", "--set", "median=3"]
     assert _train(*words) == 0
     detector = load_detector(run)
@@ -117,7 +117,19 @@ def test_loaded_run_predicts_what_it_predicted(class_folders, tmp_path):
 
 def test_killed_and_continued_equals_uninterrupted(class_folders, tmp_path):
     def command(run):
-        words = ["--data", class_folders, "--run", run, "--steps", 8, "--save-every-steps", 2, *TINY]
+        words = [
+            "--data",
+            class_folders,
+            "--run",
+            run,
+            "--steps",
+            60,
+            "--save-every-steps",
+            6,
+            *TINY,
+            "--set",
+            "patience=0",
+        ]
         return [sys.executable, "train_detector.py", *map(str, words), "--log-every", "1"]
 
     subprocess.run(command(tmp_path / "whole"), cwd=REPOSITORY, check=True, capture_output=True)
@@ -129,9 +141,10 @@ def test_killed_and_continued_equals_uninterrupted(class_folders, tmp_path):
         time.sleep(0.02)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
+    assert read_history(tmp_path / "killed")[-1]["step"] < 60, "killed too late to show anything"
     subprocess.run(command(tmp_path / "killed"), cwd=REPOSITORY, check=True, capture_output=True)
     for name in ("whole", "killed"):
-        assert [line["step"] for line in read_history(tmp_path / name)] == list(range(1, 9))
+        assert [line["step"] for line in read_history(tmp_path / name)] == list(range(1, 61))
     whole, again = (
         tf.train.load_checkpoint(tf.train.latest_checkpoint(tmp_path / n / "checkpoints")) for n in ("whole", "killed")
     )

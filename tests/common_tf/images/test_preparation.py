@@ -40,7 +40,7 @@ def test_prepare_and_restore_keep_head_and_size(framing):
     assert square.pixels.shape == (128, 128) and back.shape == picture.shape
     inside = np.zeros_like(picture, bool)
     inside[:, 20:170] = phantom.head
-    assert np.corrcoef(back[inside], picture[inside])[0, 1] > 0.95
+    assert np.corrcoef(back[inside], picture[inside])[0, 1] > 0.93
 
 
 def test_head_framing_blackens_the_background():
