@@ -12,6 +12,7 @@ from typing import Mapping
 import tensorflow as tf
 from tensorflow.keras import layers
 
+from common_tf.dropout import CountedDropout
 from detector_tf.config import DetectorConfig
 
 HEAD_LAYERS = ("features", "dropout", "logits", "float32_logits")
@@ -73,7 +74,7 @@ def build_detector(config: DetectorConfig, *, classes: int, policy: str, weights
         else:
             if len(x.shape) == 4:
                 x = layers.GlobalAveragePooling2D(name="features")(x)
-            x = layers.Dropout(config.dropout, name="dropout")(x)
+            x = CountedDropout(config.dropout, seed=config.seed, name="dropout")(x)
             x = layers.Dense(outputs, name="logits")(x)
         x = layers.Activation("linear", dtype="float32", name="float32_logits")(x)
     return tf.keras.Model(inputs, x, name=config.backbone)
@@ -93,7 +94,9 @@ def _application(name: str, inputs: tf.Tensor, weights) -> tf.Tensor:
         x = ReverseChannels(name="to_bgr")(x)
         mean = [127.5 - value for value in (103.939, 116.779, 123.68)]
         x = layers.Rescaling(127.5, offset=mean, name="minus_mean")(x)
-    return _APPLICATIONS[name](include_top=False, weights=weights, input_tensor=x).output
+    # EfficientNet drops whole blocks at random, from a generator that no checkpoint holds; without it, runs are exact.
+    exact = {"drop_connect_rate": 0.0} if name == "efficientnetb3" else {}
+    return _APPLICATIONS[name](include_top=False, weights=weights, input_tensor=x, **exact).output
 
 
 def _norm_relu(x: tf.Tensor) -> tf.Tensor:

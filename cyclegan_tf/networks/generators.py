@@ -6,7 +6,8 @@ All map ``(batch, size, size, channels)`` in [-1, 1] to the same shape and range
 import tensorflow as tf
 from tensorflow.keras import layers
 
-from cyclegan_tf.networks.layers import CountedDropout, InstanceNormalization, Policy, ReflectionPadding, SeedSequence
+from common_tf.dropout import CountedDropout
+from cyclegan_tf.networks.layers import InstanceNormalization, Policy, ReflectionPadding, SeedSequence
 
 
 def resnet_generator(

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from common_tf.dropout import CountedDropout
 from cyclegan_tf.networks.discriminators import patch_discriminator
 from cyclegan_tf.networks.generators import light_generator, resnet_generator, unet_generator
-from cyclegan_tf.networks.layers import CountedDropout, InstanceNormalization, ReflectionPadding
+from cyclegan_tf.networks.layers import InstanceNormalization, ReflectionPadding
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""Dropout that a continued training repeats exactly."""
+
+from typing import Any, Sequence
+
+import tensorflow as tf
+
+
+@tf.keras.utils.register_keras_serializable("common_tf")
+class CountedDropout(tf.keras.layers.Layer):
+    """Dropout whose masks follow from a seed and a counter of its calls.
+
+    Keras' own dropout draws from a hidden generator that no checkpoint restores, so a resumed run would differ from an
+    uninterrupted one.
+
+    Args:
+        rate: share of the activations set to zero; the rest is scaled by ``1 / (1 - rate)``.
+        seed: of this layer.
+    """
+
+    def __init__(self, rate: float, *, seed: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed = seed
+
+    def build(self, input_shape: Sequence[int]) -> None:
+        # Held by a Checkpoint, the counter is saved and restored with training but is no weight of the network.
+        self._calls = tf.train.Checkpoint(count=tf.Variable(0, dtype=tf.int64, trainable=False))
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
+        if not training:
+            return inputs
+        seed = tf.stack([tf.constant(self.seed, tf.int64), self._calls.count.read_value()])
+        self._calls.count.assign_add(1)
+        keep = tf.random.stateless_uniform(tf.shape(inputs), seed) >= self.rate
+        return tf.where(keep, inputs / (1 - self.rate), tf.zeros_like(inputs))
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
