@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test lint bench clean
 
 demo: $(INSTALLED)
-	$(BIN)/python train_cyclegan.py --data phantom --run runs/demo --image-size 128 --steps 3000 --set phantoms=300 \
+	$(BIN)/python train_cyclegan.py --data phantom --run runs/demo --image-size 128 --steps 2400 --set phantoms=300 \
 	  --set ema_decay=0.99
 
 test: $(INSTALLED) lint
