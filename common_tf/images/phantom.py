@@ -177,7 +177,7 @@ def _lesion(random, x, y, reach, cortex):
 def _ct_disturbances(random, ct, x, y, head, inside) -> np.ndarray:
     """Beam hardening (brighter brain below the skull), quantum noise, an export window, an arc of the head holder."""
     size = ct.shape[0]
-    cupping = 0.20 * np.clip(np.hypot(x, y) - 0.30, 0, 0.60) * inside * (ct < 0.9)
+    cupping = 0.28 * np.clip(np.hypot(x, y) - 0.30, 0, 0.60) * inside * (ct < 0.9)
     grain = ndimage.gaussian_filter(random.standard_normal(ct.shape), 0.6 * size / 256)
     ct = ct + cupping + random.uniform(0.02, 0.045) * grain / grain.std() * (0.2 + 0.8 * head)
     # Pictures are exported by hand: no two series have quite the same window.
