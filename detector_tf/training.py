@@ -1,6 +1,5 @@
 """Training a detector from a config, or going on with it: one hold-out split, or a cross-validation."""
 
-import json
 from pathlib import Path
 from typing import Mapping
 
@@ -177,4 +176,4 @@ def _write_data(path: Path, config: DetectorConfig, data: DetectorData, splits) 
     rows = with_splits(data.rows, names or split_names(splits[0]))
     write_manifest(path / "manifest.csv", [*rows, *data.skipped])
     record = {"counts": [split_counts(data, split) for split in splits], "findings": audit_record(data.findings)}
-    replace_json(path / "audit.json", json.loads(json.dumps(record)))
+    replace_json(path / "audit.json", record)

@@ -10,7 +10,7 @@ from common_tf.errors import UserError
 from common_tf.images.reading import EXTENSIONS, image_paths
 from common_tf.splits.audit import Finding, audit
 from common_tf.splits.groups import SAME_HASH_BITS, group_numbers, near_duplicate_pairs
-from common_tf.splits.manifest import ManifestRow, read_manifest
+from common_tf.splits.manifest import ManifestRow, manifest_row, read_manifest
 from common_tf.splits.scanning import ScannedFile, scan_files
 
 SPLIT_FOLDERS = {"training": "train", "train": "train", "testing": "test", "test": "test"}
@@ -72,11 +72,13 @@ def load_labelled(data: Path, *, bad_files: str, positive: str = "", exclude: st
     groups = group_numbers(len(files), near_duplicate_pairs(files))
     given = [file.given_split or "train" for file in files]
     findings = audit(files, groups, given)
-    skipped = [_row(data, file, "skipped", "", file.problem) for file in bad]
+    skipped = [manifest_row(data, file, split="skipped", group="", note=file.problem) for file in bad]
     if exclude:
         dropped = np.isin(groups, groups[_seen_elsewhere(files, Path(exclude))])
         skipped += [
-            _row(data, file, "skipped", f"{group:05d}", "excluded: in the training of another run")
+            manifest_row(
+                data, file, split="skipped", group=f"{group:05d}", note="excluded: in the training of another run"
+            )
             for file, group, drop in zip(files, groups, dropped)
             if drop
         ]
@@ -88,7 +90,7 @@ def load_labelled(data: Path, *, bad_files: str, positive: str = "", exclude: st
         count = sum(file.label == name for file in files)
         if count < 4:
             raise UserError(f"{data}: class {name} has {count} usable image(s); training wants at least 4")
-    rows = [_row(data, file, "", f"{group:05d}") for file, group in zip(files, groups.tolist())]
+    rows = [manifest_row(data, file, split="", group=f"{group:05d}") for file, group in zip(files, groups.tolist())]
     return LabelledFiles(
         classes=tuple(classes), files=files, groups=groups, rows=rows, skipped=skipped, findings=findings
     )
@@ -156,16 +158,3 @@ def _seen_elsewhere(files: Sequence[ScannedFile], manifest: Path) -> np.ndarray:
 
 def _bits(text: str) -> np.ndarray:
     return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))
-
-
-def _row(data: Path, file: ScannedFile, split: str, group: str, note: str = "") -> ManifestRow:
-    return ManifestRow(
-        path=file.path.relative_to(data).as_posix(),
-        label=file.label,
-        sha256=file.sha256,
-        phash=file.phash_hex,
-        group=group,
-        given_split=file.given_split,
-        split=split,
-        note=note,
-    )

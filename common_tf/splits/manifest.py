@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Sequence
 
 from common_tf.runs.files import replace_text
+from common_tf.splits.scanning import ScannedFile
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,20 @@ class ManifestRow:
     given_split: str
     split: str
     note: str = ""
+
+
+def manifest_row(data: Path, file: ScannedFile, *, split: str, group: str, note: str = "") -> ManifestRow:
+    """The row of a scanned file, its path relative to the data folder."""
+    return ManifestRow(
+        path=file.path.relative_to(data).as_posix(),
+        label=file.label,
+        sha256=file.sha256,
+        phash=file.phash_hex,
+        group=group,
+        given_split=file.given_split,
+        split=split,
+        note=note,
+    )
 
 
 def write_manifest(path: Path, rows: Sequence[ManifestRow]) -> None:

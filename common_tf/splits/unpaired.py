@@ -9,7 +9,7 @@ from common_tf.images.reading import EXTENSIONS, image_paths
 from common_tf.splits.assignment import SPLITS, assign_splits
 from common_tf.splits.audit import Finding, audit
 from common_tf.splits.groups import group_numbers, near_duplicate_pairs
-from common_tf.splits.manifest import ManifestRow
+from common_tf.splits.manifest import ManifestRow, manifest_row
 from common_tf.splits.scanning import ScannedFile, scan_files
 
 _BLANK_EXTENT = 0.05
@@ -83,9 +83,12 @@ def load_unpaired(data: Path, *, domains: Sequence[str], split: str, bad_files: 
             raise UserError(f"{data / ('train' + letter)}: {count} usable image(s); training wants at least 2")
     groups = group_numbers(len(files), near_duplicate_pairs(files))
     splits = assign_splits(files, groups, policy=split, seed=seed)
-    rows = [_row(data, file, side, f"{group:05d}") for file, side, group in zip(files, splits, groups.tolist())]
-    rows += [_row(data, file, "skipped", "", note="blank: no head found") for file in blank]
-    rows += [_row(data, file, "skipped", "", note=file.problem) for file in bad]
+    rows = [
+        manifest_row(data, file, split=side, group=f"{group:05d}")
+        for file, side, group in zip(files, splits, groups.tolist())
+    ]
+    rows += [manifest_row(data, file, split="skipped", group="", note="blank: no head found") for file in blank]
+    rows += [manifest_row(data, file, split="skipped", group="", note=file.problem) for file in bad]
     findings = audit(files, groups, splits)
     for note, left_out in (("blank slices, left out", blank), ("unusable files, left out", bad)):
         if left_out:
@@ -98,16 +101,3 @@ def load_unpaired(data: Path, *, domains: Sequence[str], split: str, bad_files: 
 
 def _place(data: Path, file: ScannedFile) -> str:
     return file.path.relative_to(data).as_posix()
-
-
-def _row(data: Path, file: ScannedFile, split: str, group: str, note: str = "") -> ManifestRow:
-    return ManifestRow(
-        path=_place(data, file),
-        label=file.label,
-        sha256=file.sha256,
-        phash=file.phash_hex,
-        group=group,
-        given_split=file.given_split,
-        split=split,
-        note=note,
-    )
