@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from typing import Mapping
 
 from common_tf.errors import UserError
-from common_tf.runs.config import check_values, option
-
-BUDGET = ("epochs", "steps")
-"""Fields that may change when a run is continued."""
+from common_tf.runs.config import check_values, option, settle_budget
 
 
 @dataclass(frozen=True)
@@ -160,11 +157,7 @@ def make_config(given: Mapping) -> TranslatorConfig:
     if preset not in PRESETS:
         raise UserError(f"--preset {preset}: must be one of {', '.join(PRESETS)}")
     values = {**PRESETS[preset], **given}
-    if given.get("epochs") and given.get("steps"):
-        raise UserError("--epochs and --steps: give one of them")
-    for name, other in (BUDGET, BUDGET[::-1]):
-        if given.get(name):
-            values[other] = 0
+    settle_budget(values, given)
     config = TranslatorConfig(**values)
     check_values(config)
     _check_together(config)

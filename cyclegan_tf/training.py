@@ -11,13 +11,14 @@ from common_tf.errors import UserError
 from common_tf.images.preparation import save_preparations
 from common_tf.precision import precision_policy
 from common_tf.runs.checkpoints import Checkpoints, save_weights
+from common_tf.runs.config import BUDGET
 from common_tf.runs.files import replace_json
 from common_tf.runs.folder import RunFolder
 from common_tf.runs.history import History
 from common_tf.runs.loop import Progress, Schedule, train
 from common_tf.splits.audit import audit_lines, audit_record
 from common_tf.splits.manifest import manifest_text, write_manifest
-from cyclegan_tf.config import BUDGET, TranslatorConfig
+from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.data import TrainingData, load_training_data
 from cyclegan_tf.inference import PREPARATION_FILE
 from cyclegan_tf.translators import build_translator

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from typing import Mapping
 
 from common_tf.errors import UserError
-from common_tf.runs.config import check_values, option
-
-BUDGET = ("epochs", "steps")
-"""Fields that may change when a run is continued."""
+from common_tf.runs.config import check_values, option, settle_budget
 
 IMAGENET_BACKBONES = ("vgg16", "resnet50", "efficientnetb3")
 
@@ -128,11 +125,7 @@ def make_config(given: Mapping) -> DetectorConfig:
         values = {"batch_size": 16, **values}
     if trained_before:
         values = {"head_epochs": 5, "learning_rate": 1e-5 if backbone in IMAGENET_BACKBONES else 3e-4, **values}
-    if given.get("epochs") and given.get("steps"):
-        raise UserError("--epochs and --steps: give one of them")
-    for name, other in (BUDGET, BUDGET[::-1]):
-        if given.get(name):
-            values[other] = 0
+    settle_budget(values, given)
     config = DetectorConfig(**values)
     check_values(config)
     _check_together(config)

@@ -9,14 +9,14 @@ import tensorflow as tf
 from common_tf.metrics.calibration import to_probabilities
 from common_tf.metrics.classification import roc_auc
 from common_tf.precision import precision_policy
-from common_tf.runs.config import save_config
+from common_tf.runs.config import BUDGET, save_config
 from common_tf.runs.files import replace_json
 from common_tf.runs.folder import CONFIG_FILE, RunFolder
 from common_tf.splits.audit import audit_lines, audit_record
 from common_tf.splits.labelled import with_splits
 from common_tf.splits.manifest import write_manifest
 from detector_tf.batches import Batches, with_channels
-from detector_tf.config import BUDGET, DetectorConfig
+from detector_tf.config import DetectorConfig
 from detector_tf.data import DetectorData, load_detector_data, split_counts
 from detector_tf.detector import Detector, batched_logits
 from detector_tf.fitting import fit

@@ -12,6 +12,9 @@ from common_tf.runs.files import replace_text
 
 ConfigType = TypeVar("ConfigType")
 
+BUDGET = ("epochs", "steps")
+"""Fields of a config that may change when a run is continued."""
+
 
 def option(default: Any, help: str, *, flag: bool = False, choices: Sequence = (), minimum: Any = None) -> Any:
     """A config field.
@@ -68,6 +71,19 @@ def given_values(config_type: Type, namespace: argparse.Namespace) -> dict:
             raise UserError(f"--set {assignment}: wants FIELD=VALUE with a field among {', '.join(fields)}")
         texts[name] = value
     return {name: _parse(fields[name], text) for name, text in texts.items()}
+
+
+def settle_budget(values: dict, given: Mapping) -> None:
+    """Lets the length that the user gave replace the other one in ``values``.
+
+    Raises:
+        UserError: both were given.
+    """
+    if given.get("epochs") and given.get("steps"):
+        raise UserError("--epochs and --steps: give one of them")
+    for name, other in (BUDGET, BUDGET[::-1]):
+        if given.get(name):
+            values[other] = 0
 
 
 def check_values(config: Any) -> None:
