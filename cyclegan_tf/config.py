@@ -46,6 +46,9 @@ class TranslatorConfig:
     generator_filters: int = option(32, "filters of the generator's first layer", minimum=1)
     discriminator: str = option("paper", "form of the 70x70 PatchGAN", choices=("paper", "tutorial"))
     discriminator_filters: int = option(32, "filters of the discriminator's first layer", minimum=1)
+    discriminator_layers: int = option(
+        3, "its strided convolutions: with 3 a logit sees 70 pixels, with 2 it sees 34", choices=(2, 3, 4)
+    )
     spectral_norm: bool = option(False, "spectral normalisation in the discriminator")
     tutorial_bottleneck: bool = option(False, "keep the dead 1x1 norm of the tutorial's U-Net")
     adversarial: str = option("lsgan", "adversarial loss", choices=("lsgan", "bce", "hinge"))
@@ -57,6 +60,13 @@ class TranslatorConfig:
     cycle_flips: bool = option(True, "flip images at random on the way back, so that a cycle sees shifts")
     outline_weight: float = option(
         10.0, "weight of what a translation draws outside the head; wants framing=head", minimum=0
+    )
+    critic_sees_outline: bool = option(
+        True, "show the critics the outline of the head beside the image; wants framing=head"
+    )
+    edge_weight: float = option(0.0, "weight of the edge consistency of input and output", minimum=0)
+    edge_start: float = option(
+        0.25, "share of the training after which edges count; earlier they would hold a wrong polarity", minimum=0
     )
     identity_weight: float = option(0.0, "weight of the L1 identity loss; 0 saves its passes", minimum=0)
     pool_size: int = option(50, "past fakes shown to the discriminator; 0 for none", minimum=0)
@@ -108,6 +118,7 @@ PRESETS: Mapping[str, Mapping] = {
         cycle_ramp=0.0,
         cycle_flips=False,
         outline_weight=0.0,
+        critic_sees_outline=False,
         learning_rate=2e-4,
         ema_decay=0.0,
         framing="whole",
@@ -132,6 +143,7 @@ PRESETS: Mapping[str, Mapping] = {
         cycle_ramp=0.0,
         cycle_flips=False,
         outline_weight=0.0,
+        critic_sees_outline=False,
         learning_rate=2e-4,
         pool_size=0,
         decay_start=1.0,
@@ -182,7 +194,10 @@ def _check_together(config: TranslatorConfig) -> None:
         raise UserError(f"--image-size {size}: wants a multiple of 8")
     if size < 32:
         raise UserError(f"--image-size {size}: the 70x70 discriminator wants 32 or more")
-    if config.outline_weight and config.framing == "whole":
-        raise UserError("--set framing=whole: the head's outline is not known then; add --set outline_weight=0")
+    if config.framing == "whole" and (config.outline_weight or config.critic_sees_outline):
+        raise UserError(
+            "--set framing=whole: the head's outline is not known then; "
+            "add --set outline_weight=0 --set critic_sees_outline=false"
+        )
     if config.beta_1 >= 1 or config.ema_decay >= 1 or max(config.decay_start, config.cycle_ramp) > 1:
         raise UserError("--set beta_1=, ema_decay= must be below 1, decay_start= and cycle_ramp= at most 1")

@@ -9,9 +9,10 @@ import numpy as np
 from common_tf.errors import UserError
 from common_tf.images.reading import EXTENSIONS, image_paths
 from common_tf.splits.audit import Finding, audit
-from common_tf.splits.groups import SAME_HASH_BITS, group_numbers, near_duplicate_pairs
-from common_tf.splits.manifest import ManifestRow, manifest_row, read_manifest
+from common_tf.splits.groups import group_numbers, near_duplicate_pairs
+from common_tf.splits.manifest import ManifestRow, manifest_row
 from common_tf.splits.scanning import ScannedFile, scan_files
+from common_tf.splits.seen import seen_in_training
 
 SPLIT_FOLDERS = {"training": "train", "train": "train", "testing": "test", "test": "test"}
 _POSITIVE_NAMES = ("yes", "tumor", "tumour", "lesion", "positive", "abnormal")
@@ -74,7 +75,7 @@ def load_labelled(data: Path, *, bad_files: str, positive: str = "", exclude: st
     findings = audit(files, groups, given)
     skipped = [manifest_row(data, file, split="skipped", group="", note=file.problem) for file in bad]
     if exclude:
-        dropped = np.isin(groups, groups[_seen_elsewhere(files, Path(exclude))])
+        dropped = np.isin(groups, groups[seen_in_training(files, Path(exclude), flag="--exclude")])
         skipped += [
             manifest_row(
                 data, file, split="skipped", group=f"{group:05d}", note="excluded: in the training of another run"
@@ -131,30 +132,3 @@ def _ordered(classes: list, positive: str) -> list:
     if not chosen:
         raise UserError(f"classes {', '.join(classes)}: which one is positive? say --set positive=NAME")
     return [name for name in classes if name != chosen] + [chosen]
-
-
-def _seen_elsewhere(files: Sequence[ScannedFile], manifest: Path) -> np.ndarray:
-    """Which files are (nearly) among the training and validation files of a manifest.
-
-    A manifest holds no pictures, so bytes and perceptual hashes (also of the mirror image) decide.
-    """
-    try:
-        # Every fold of a cross-validation has trained other folds.
-        rows = [row for row in read_manifest(manifest) if row.split not in ("test", "unused", "skipped")]
-    except (OSError, TypeError, UnicodeDecodeError) as error:
-        raise UserError(f"--exclude {manifest}: no manifest.csv of a run ({error})") from error
-    digests = {row.sha256 for row in rows if row.sha256}
-    try:
-        hashes = np.array([_bits(row.phash) for row in rows if len(row.phash) == 16], np.float32)
-    except ValueError as error:
-        raise UserError(f"--exclude {manifest}: no manifest.csv of a run ({error})") from error
-    seen = np.array([file.sha256 in digests for file in files])
-    if hashes.size:
-        for attribute in ("phash", "mirrored_phash"):
-            mine = np.array([getattr(file, attribute) for file in files], np.float32) * 2 - 1
-            seen |= ((64 - mine @ (hashes * 2 - 1).T) / 2 <= SAME_HASH_BITS).any(axis=1)
-    return seen
-
-
-def _bits(text: str) -> np.ndarray:
-    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))

@@ -25,11 +25,15 @@ def build_generator(config: TranslatorConfig, *, seed: int, policy: str, name: s
 
 
 def build_discriminator(config: TranslatorConfig, *, seed: int, policy: str, name: str) -> tf.keras.Model:
-    """The discriminator that a config names; see `cyclegan_tf.networks.discriminators`."""
+    """The discriminator that a config names; see `cyclegan_tf.networks.discriminators`.
+
+    With ``critic_sees_outline`` it takes one more channel, the mask of the head in [-1, 1].
+    """
     return patch_discriminator(
         size=config.image_size,
-        channels=config.channels,
+        channels=config.channels + int(config.critic_sees_outline),
         filters=config.discriminator_filters,
+        layers_down=config.discriminator_layers,
         form=config.discriminator,
         spectral_norm=config.spectral_norm,
         seed=seed,

@@ -7,7 +7,7 @@ import tensorflow as tf
 from common_tf.averaging import update_average
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.image_pool import ImagePool
-from cyclegan_tf.losses import ADVERSARIAL, l1, outside_head
+from cyclegan_tf.losses import ADVERSARIAL, edge_consistency, head_mask, l1, outside_head
 from cyclegan_tf.networks.build import build_discriminator, build_generator
 from cyclegan_tf.optimization import LinearDecay, ramp
 from cyclegan_tf.translators.base import A_TO_B, B_TO_A, Translator
@@ -58,7 +58,7 @@ class CycleGAN(Translator):
                 average = build_generator(config, seed=0, policy=policy, name=network.name)
                 average.set_weights(network.get_weights())
                 self.averages[network.name] = average
-        shape = (config.image_size, config.image_size, config.channels)
+        shape = (config.image_size, config.image_size, config.channels + int(config.critic_sees_outline))
         self.pools = {}
         if config.pool_size:
             for number, name in enumerate("ab"):
@@ -84,6 +84,7 @@ class CycleGAN(Translator):
             flip = self._cycle_flip(step)
             cycled_a = self.b_to_a(flip(back_b), training=True)
             cycled_b = self.a_to_b(flip(back_a), training=True)
+            fake_a, fake_b = self._to_judge(fake_a, real_b), self._to_judge(fake_b, real_a)
             judged_a = self.critic_a(fake_a, training=True)
             judged_b = self.critic_b(fake_b, training=True)
             losses = {
@@ -98,15 +99,25 @@ class CycleGAN(Translator):
                 losses["outside_a_to_b"] = outside_head(real_a, out_b)
                 losses["outside_b_to_a"] = outside_head(real_b, out_a)
                 total += config.outline_weight * (losses["outside_a_to_b"] + losses["outside_b_to_a"])
+            if config.edge_weight:
+                losses["edges_a_to_b"] = edge_consistency(real_a, out_b)
+                losses["edges_b_to_a"] = edge_consistency(real_b, out_a)
+                late = tf.cast(step, tf.float32) >= config.edge_start * self.total_steps
+                weight = config.edge_weight * tf.cast(late, tf.float32)
+                total += weight * (losses["edges_a_to_b"] + losses["edges_b_to_a"])
             if config.identity_weight:
                 losses["identity_a"] = l1(same_a, real_a)
                 losses["identity_b"] = l1(same_b, real_b)
                 total += config.identity_weight * (losses["identity_a"] + losses["identity_b"])
-            losses["critic_a"] = self._critic_loss("a", self.critic_a, real_a, fake_a, judged_a, step)
-            losses["critic_b"] = self._critic_loss("b", self.critic_b, real_b, fake_b, judged_b, step)
+            losses["critic_a"] = self._critic_loss(
+                "a", self.critic_a, self._to_judge(real_a, real_a), fake_a, judged_a, step
+            )
+            losses["critic_b"] = self._critic_loss(
+                "b", self.critic_b, self._to_judge(real_b, real_b), fake_b, judged_b, step
+            )
             if config.log_style == "notebook":
                 # Of unrelated images, so it measures nothing; the notebook prints it, and so does its preset.
-                losses["unpaired_mse"] = tf.reduce_mean(tf.square(real_b - fake_b))
+                losses["unpaired_mse"] = tf.reduce_mean(tf.square(real_b - out_b))
             critics = losses["critic_a"] + losses["critic_b"]
             total, critics = self._scale(total), self._scale(critics)
         self._apply(tape, total, (self.a_to_b, self.b_to_a))
@@ -115,6 +126,16 @@ class CycleGAN(Translator):
             if network.name in self.averages:
                 update_average(self.averages[network.name], network, decay=config.ema_decay, step=step)
         return losses
+
+    def _to_judge(self, images: tf.Tensor, source: tf.Tensor) -> tf.Tensor:
+        """What a critic is shown: the images, and with ``critic_sees_outline`` the outline of the head they are of.
+
+        The outline does not depend on the generator. Without it a generator may darken the scalp to nothing and call
+        the bright skull the scalp of a smaller head: a critic of patches cannot tell.
+        """
+        if not self.config.critic_sees_outline:
+            return images
+        return tf.concat([images, 2.0 * head_mask(source) - 1.0], axis=-1)
 
     def _cycle_flip(self, step):
         """A flip for the way back, drawn from (seed, step): left-right, upside down, both or none."""

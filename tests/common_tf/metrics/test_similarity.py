@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import metrics as oracle
 
-from common_tf.metrics.similarity import mae, mse, psnr, ssim
+from common_tf.metrics.similarity import all_pairs_ssim, cosine, mae, ms_ssim, mse, pearson, psnr, rmse, ssim
 
 
 @pytest.fixture
@@ -55,3 +55,35 @@ def test_symmetric_and_best_for_equal_images(seed):
 def test_small_images_are_refused():
     with pytest.raises(ValueError, match="11x11"):
         ssim(np.zeros((1, 10, 10)), np.zeros((1, 10, 10)))
+
+
+def test_cosine_and_pearson_equal_numpy(random):
+    first, second = random.uniform(size=(2, 3, 20, 24))
+    mask = random.uniform(size=(3, 20, 24)) < 0.5
+    for i in range(3):
+        a, b = first[i].ravel(), second[i].ravel()
+        np.testing.assert_allclose(cosine(first, second)[i], a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+        np.testing.assert_allclose(pearson(first, second)[i], np.corrcoef(a, b)[0, 1])
+        inside = mask[i].ravel()
+        np.testing.assert_allclose(pearson(first, second, mask=mask)[i], np.corrcoef(a[inside], b[inside])[0, 1])
+    assert np.isnan(pearson(np.zeros_like(first), second)).all()
+
+
+def test_rmse_is_the_root_of_mse(random):
+    first, second = random.uniform(size=(2, 3, 16, 16))
+    np.testing.assert_allclose(rmse(first, second) ** 2, mse(first, second))
+
+
+def test_ms_ssim_is_one_for_equal_images_and_refuses_small_ones(random):
+    image = random.uniform(size=(1, 180, 180)).astype(np.float32)
+    np.testing.assert_allclose(ms_ssim(image, image), 1.0, atol=1e-6)
+    assert ms_ssim(image, np.clip(image + 0.1, 0, 1))[0] < 1
+    with pytest.raises(ValueError, match="176"):
+        ms_ssim(image[:, :100, :100], image[:, :100, :100])
+
+
+def test_the_documents_ssim_equals_skimage_over_all_pairs(random):
+    real, fake = random.uniform(size=(3, 32, 32)), random.uniform(size=(2, 32, 32))
+    expected = np.mean([oracle.structural_similarity(x, y, data_range=2.0) for x in real for y in fake])
+    np.testing.assert_allclose(all_pairs_ssim(real, fake), expected, rtol=1e-6)
+    np.testing.assert_allclose(all_pairs_ssim(real, fake[::-1]), expected, rtol=1e-6)  # outputs may be shuffled

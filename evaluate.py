@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Evaluate a translator, a detector, or both, and write one report.
+
+    python evaluate.py --translator RUN --detector RUN --output DIR
+    python evaluate.py --translator RUN --data DIR --pairs DIR --detector RUN --labelled DIR --output DIR
+
+DIR gets report.html (one self-contained file), report.json, tables/ and figures/. Research only, not for diagnosis.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Optional, Sequence
+
+from common_tf.command_line import run_script
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Parses the flags and evaluates."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    folder = dict(metavar="DIR", type=Path)
+    parser.add_argument(
+        "--translator", metavar="RUN", type=Path, help="run of train_cyclegan.py, or one of checkpoints/"
+    )
+    parser.add_argument("--detector", metavar="RUN", type=Path, help="run of train_detector.py")
+    parser.add_argument(
+        "--data", metavar="DIR|phantom", help="two-domain folder (default: that of the translator's run)"
+    )
+    parser.add_argument("--pairs", help="aligned pairs: strips, or a folder for each domain", **folder)
+    parser.add_argument(
+        "--pair-order", default="MRI,CT,mask", help="tiles of a strip, from the left (default: %(default)s)"
+    )
+    parser.add_argument("--labelled", help="class folders that the detector was tested on", **folder)
+    parser.add_argument("--cases", help="pictures to show one by one", **folder)
+    parser.add_argument(
+        "--inception-weights",
+        default="imagenet",
+        metavar="imagenet|FILE",
+        help="for FID and KID (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--extractor", metavar="RUN", type=Path, help="detector run whose features are compared (default: --detector)"
+    )
+    parser.add_argument(
+        "--detector-domain", metavar="NAME", help="modality that the detector reads (default: domain B)"
+    )
+    parser.add_argument("--output", required=True, help="folder of the report", **folder)
+    arguments = parser.parse_args(argv)
+    # After the flags: TensorFlow takes seconds to import, and --help should not.
+    from evaluation_tf.evaluation import Request, evaluate
+
+    command = ["python", "evaluate.py", *(sys.argv[1:] if argv is None else argv)]
+    report = evaluate(Request(**vars(arguments), command=command))
+    print(f"report: {report} (research only, not for diagnosis)")
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

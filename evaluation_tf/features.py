@@ -1,0 +1,142 @@
+"""Networks that turn images into features for distances between sets."""
+
+import contextlib
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from common_tf.errors import UserError
+from common_tf.images.geometry import resize
+from detector_tf.batches import with_channels
+from detector_tf.inference import load_detector
+from detector_tf.model_file import MODEL_FILE
+from evaluation_tf.cache import ArrayCache, content_hash, file_hash
+
+_INCEPTION_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+_INCEPTION_URL = "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A frozen network.
+
+    Attributes:
+        name: what a distance in its features is called.
+        description: network, weights and preparation of the images, for the report.
+        is_inception: whether the distance may be called FID.
+        key: hash of the weights.
+        size: side of its input; images are resized to it with antialiasing.
+        function: from ``(n, size, size, 3 or 1)`` float32 in [0, 255] to ``(n, dimensions)``.
+        channels: of its input.
+    """
+
+    name: str
+    description: str
+    is_inception: bool
+    key: str
+    size: int
+    channels: int
+    function: Callable[[tf.Tensor], tf.Tensor]
+
+    def features(self, squares: np.ndarray, cache: ArrayCache) -> np.ndarray:
+        """Features of ``(n, side, side)`` uint8 squares, ``(n, dimensions)`` float32.
+
+        Real and translated images take this one path: 8 bits, one antialiased resize, rounded to 8 bits again.
+        """
+
+        def compute() -> dict:
+            parts = []
+            for start in range(0, len(squares), _BATCH):
+                batch = [
+                    np.round(resize(one.astype(np.float32), self.size, self.size))
+                    for one in squares[start : start + _BATCH]
+                ]
+                batch = with_channels(np.clip(np.stack(batch), 0, 255), self.channels)
+                parts.append(np.asarray(self.function(tf.constant(batch, tf.float32))))
+            return {"features": np.concatenate(parts)}
+
+        return cache.arrays(content_hash("features", self.key, self.size, squares), compute)["features"]
+
+
+def inception(weights: str) -> Extractor:
+    """InceptionV3 of keras.applications, its 2,048 pooled features.
+
+    Args:
+        weights: ``imagenet``: the prepared file in Keras' cache, or Keras' own download; or a file of weights.
+
+    Raises:
+        UserError: weights that cannot be had.
+    """
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    file = home / "models" / _INCEPTION_FILE if weights == "imagenet" else Path(weights)
+    if weights != "imagenet" and not file.is_file():
+        raise UserError(f"--inception-weights {weights}: no such file; wants imagenet or {_INCEPTION_FILE}")
+    reason = "the file is damaged or of another network"
+    try:
+        if not file.is_file():
+            reason = "it is not there and cannot be downloaded"
+            # Keras announces its download on standard output.
+            with contextlib.redirect_stdout(io.StringIO()):
+                tf.keras.utils.get_file(
+                    _INCEPTION_FILE, _INCEPTION_URL + _INCEPTION_FILE, cache_subdir="models", cache_dir=str(home)
+                )
+        network = tf.keras.applications.InceptionV3(
+            include_top=False, weights=str(file), input_shape=(299, 299, 3), pooling="avg"
+        )
+    except Exception as error:
+        # Keras raises a bare Exception where a download fails.
+        shown = Path("~") / file.relative_to(Path.home()) if file.is_relative_to(Path.home()) else file
+        raise UserError(
+            f"InceptionV3 wants {shown}; {reason} ({str(error).splitlines()[0][:80]}). Put it there (KERAS_HOME names "
+            "the folder above models/) or name it with --inception-weights FILE"
+        ) from error
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def function(images):
+        return network(images / 127.5 - 1.0, training=False)
+
+    return Extractor(
+        name="FID (Keras-ImageNet InceptionV3)",
+        description="keras.applications InceptionV3, ImageNet weights, 2,048 pooled features, 299x299; not the "
+        "network of 2015 that most published FIDs use, so not comparable with theirs",
+        is_inception=True,
+        key=content_hash(*network.get_weights()),
+        size=299,
+        channels=3,
+        function=function,
+    )
+
+
+def detector_features(run: Path) -> Extractor:
+    """The pooled features of a detector's run (or of fold 0 of a cross-validation).
+
+    Raises:
+        UserError: no finished run.
+    """
+    run = Path(run)
+    if (run / "fold-0").is_dir():
+        run = run / "fold-0"
+    detector = load_detector(run)
+    pooled = tf.keras.Model(detector.model.input, detector.model.get_layer("features").output)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def function(images):
+        return pooled(images / 127.5 - 1.0, training=False)
+
+    return Extractor(
+        name=f"Fréchet distance in {detector.config.backbone} features",
+        description=f"{pooled.output_shape[-1]} pooled features of the tumour detector {run.name} "
+        f"({detector.config.backbone}, {detector.config.side}x{detector.config.side}); no FID: comparable only with "
+        "other rows of this table",
+        is_inception=False,
+        key=file_hash(run / MODEL_FILE),
+        size=detector.config.side,
+        channels=detector.config.channels,
+        function=function,
+    )
