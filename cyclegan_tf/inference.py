@@ -23,8 +23,8 @@ from common_tf.runs.config import load_config
 from common_tf.runs.files import replace_text
 from common_tf.runs.folder import CONFIG_FILE
 from cyclegan_tf.config import TranslatorConfig
-from cyclegan_tf.networks.build import build_generator
-from cyclegan_tf.translators.base import A_TO_B, B_TO_A, DIRECTIONS
+from cyclegan_tf.translators import translator_class
+from cyclegan_tf.translators.base import A_TO_B, B_TO_A, trained_directions
 
 PREPARATION_FILE = "preparation.yaml"
 SHEET_FILE = "contact_sheet.png"
@@ -38,12 +38,15 @@ class UnitTranslator:
     Args:
         networks: generators by direction.
         channels: of the generators; gray values are repeated on the way in and averaged on the way out.
-        batch_size: images in one forward pass; the result does not depend on it.
+        batch_size: images in one forward pass; without dropout the result does not depend on it.
+        dropout: keep dropout on, as pix2pix does for its noise.
     """
 
-    def __init__(self, networks: Mapping[str, tf.keras.Model], *, channels: int, batch_size: int = 8):
+    def __init__(
+        self, networks: Mapping[str, tf.keras.Model], *, channels: int, batch_size: int = 8, dropout: bool = False
+    ):
         self._functions = {
-            direction: tf.function(lambda images, network=network: network(images, training=False), autograph=False)
+            direction: tf.function(lambda images, network=network: network(images, training=dropout), autograph=False)
             for direction, network in networks.items()
         }
         self._channels = channels
@@ -83,9 +86,20 @@ class TrainedTranslator:
         """
         a, b = self.config.domain_names
         table = {f"{a}2{b}".lower(): (a, b, A_TO_B), f"{b}2{a}".lower(): (b, a, B_TO_A)}
-        if text.lower() not in table:
-            raise UserError(f"--direction {text}: this run translates {a}2{b} and {b}2{a}")
+        if text.lower() not in [name.lower() for name in self.directions]:
+            raise UserError(f"--direction {text}: this run translates {' and '.join(self.directions)}")
         return table[text.lower()]
+
+    @property
+    def directions(self) -> tuple:
+        """What it translates, such as ``("CT2MRI", "MRI2CT")``; a one-sided run has one."""
+        a, b = self.config.domain_names
+        names = {A_TO_B: f"{a}2{b}", B_TO_A: f"{b}2{a}"}
+        return tuple(names[direction] for direction in trained_directions(self.config))
+
+    def translates(self, source: str) -> bool:
+        """Whether it translates from that domain."""
+        return any(name.startswith(f"{source}2") for name in self.directions)
 
     def translate_pictures(self, pictures: Sequence[ImageData], *, source: str, network: str) -> list:
         """Translates pictures of any size.
@@ -116,9 +130,9 @@ def load_translator(run: Path, *, batch_size: int = 8) -> TrainedTranslator:
     config = load_config(run / CONFIG_FILE, TranslatorConfig)
     preparations = load_preparations(run / PREPARATION_FILE)
     # Inference is float32 on every machine: the same weights give the same picture with or without bfloat16 hardware.
-    networks = {name: build_generator(config, seed=0, policy="float32", name=name) for name in DIRECTIONS}
+    networks = translator_class(config).build_inference(config, policy="float32")
     record = load_weights(run, networks)
-    translate = UnitTranslator(networks, channels=config.channels, batch_size=batch_size)
+    translate = UnitTranslator(networks, channels=config.channels, batch_size=batch_size, dropout=config.test_dropout)
     return TrainedTranslator(config=config, preparations=preparations, record=record, translate=translate)
 
 

@@ -3,7 +3,7 @@
 Logits come from a discriminator without a sigmoid; images are in [-1, 1]. Every function returns a float32 scalar.
 """
 
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Sequence
 
 import tensorflow as tf
 
@@ -101,6 +101,65 @@ def edge_consistency(source: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
         tf.reduce_sum(tf.square(tf.reduce_sum(product, axis=-1)), axis=(1, 2, 3)) for product in (u * v, u * u, v * v)
     )
     return 1.0 - tf.reduce_mean(both / (tf.sqrt(one * other) + 1e-3))
+
+
+def ssim_loss(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """1 - SSIM of images in [-1, 1], the mean over the batch; 0 for equal images.
+
+    `tf.image.ssim` with its 11x11 Gaussian window, on the images mapped to [0, 1] with a range of 1. Constant images
+    have a finite gradient, for the constants of SSIM are in both of its fractions.
+    """
+    unit = ((tf.cast(images, tf.float32) + 1.0) / 2.0 for images in (first, second))
+    return 1.0 - tf.reduce_mean(tf.image.ssim(*unit, max_val=1.0))
+
+
+def feature_distance(wanted: Sequence[tf.Tensor], found: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Cycle-perceptual loss (Armanious et al. 2019): mean over the maps of ``|F(x) - F(x')|_1 / mean |F(x)|``.
+
+    The division makes layers of unlike scale count alike.
+
+    Args:
+        wanted: feature maps of the image; no gradient passes.
+        found: those of what came back.
+    """
+    total = 0.0
+    for x, y in zip(wanted, found):
+        x = tf.stop_gradient(x)
+        total += tf.reduce_mean(tf.abs(x - y)) / (tf.reduce_mean(tf.abs(x)) + 1e-6)
+    return total / len(wanted)
+
+
+def gram_matrix(maps: tf.Tensor) -> tf.Tensor:
+    """``F F^T / (H W C)`` of ``(batch, height, width, channels)``: which channels fire together, wherever they do."""
+    batch, channels = tf.shape(maps)[0], maps.shape[-1]
+    flat = tf.reshape(maps, [batch, -1, channels])
+    size = tf.cast(tf.shape(flat)[1] * channels, tf.float32)
+    return tf.linalg.matmul(flat, flat, transpose_a=True) / size
+
+
+def style_distance(wanted: Sequence[tf.Tensor], found: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Cycle-style loss (Armanious et al. 2019): mean over the maps of the relative squared difference of Gram matrices.
+
+    ``|Gr(x) - Gr(x')|_F^2 / |Gr(x)|_F^2`` in place of the paper's division by 4 C^2, so that it has a scale.
+    """
+    total = 0.0
+    for x, y in zip(wanted, found):
+        gram = tf.stop_gradient(gram_matrix(x))
+        total += tf.reduce_sum(tf.square(gram - gram_matrix(y))) / (tf.reduce_sum(tf.square(gram)) + 1e-12)
+    return total / len(wanted)
+
+
+def patch_nce(queries: tf.Tensor, keys: tf.Tensor, *, temperature: float = 0.07) -> tf.Tensor:
+    """PatchNCE (Park et al. 2020): cross-entropy of telling a patch's own input patch from the image's other patches.
+
+    Args:
+        queries: ``(batch, patches, dimensions)`` features of the output, of length 1.
+        keys: of the input at the same places; no gradient passes.
+        temperature: of the softmax.
+    """
+    logits = tf.linalg.matmul(queries, tf.stop_gradient(keys), transpose_b=True) / temperature
+    labels = tf.range(tf.shape(logits)[1])[None] + tf.zeros(tf.shape(logits)[:2], tf.int32)
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
 
 def _normalised_gradient(images: tf.Tensor) -> tf.Tensor:

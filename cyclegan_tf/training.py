@@ -21,10 +21,10 @@ from common_tf.splits.manifest import manifest_text, write_manifest
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.data import TrainingData, load_training_data
 from cyclegan_tf.inference import PREPARATION_FILE
-from cyclegan_tf.translators import build_translator
+from cyclegan_tf.translators import build_translator, translator_class
 from cyclegan_tf.translators.base import Translator
 from cyclegan_tf.truth import score_phantom_run
-from cyclegan_tf.validation import FIGURE, Validation
+from cyclegan_tf.validation import Validation
 
 
 def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto") -> bool:
@@ -42,7 +42,7 @@ def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto
         UserError: anything about data, folder or config that the user can mend; nothing has been written then.
     """
     with RunFolder(run, config, resume=resume, budget=BUDGET) as folder:
-        data = load_training_data(config)
+        data = load_training_data(config, paired=translator_class(config).wants_pairs)
         _say_data(config, data)
         _refuse_other_data(folder, data)
         folder.begin()
@@ -73,16 +73,19 @@ def _train_in(folder: RunFolder, config: TranslatorConfig, data: TrainingData) -
     history = History(folder.path, every=config.log_every, step=start)
 
     def record(step: int, **more) -> Mapping:
-        return {"step": step, "figure": FIGURE, "tensorflow": tf.__version__, **more}
+        return {"step": step, "figure": validation.figure, "tensorflow": tf.__version__, **more}
 
     def validate(step: int) -> Mapping[str, float]:
-        figures = validation.figures()
+        figures = dict(validation.figures())
         validation.save_samples(folder.path / "samples" / f"step_{step:07d}.png", step)
         if figures["score"] < float(checkpoints.best):
             checkpoints.best.assign(figures["score"])
             save_weights(
                 folder.path, "best", translator.inference_networks(), record(step, **figures, references=references)
             )
+        batch = next(iter(pipeline.batches(step)))
+        for name, value in translator.diagnostics(batch, tf.constant(step, tf.int64)).items():
+            figures[name] = float(value)
         return figures
 
     def saved(step: int, path: str) -> None:

@@ -47,15 +47,17 @@ def score_phantom_run(run: Path, config: TranslatorConfig) -> dict:
     for number in (0, 1):
         source, target = names[number], names[1 - number]
         direction = f"{source}2{target}"
+        if not translator.translates(source):
+            continue
         # Quantised to 8 bits like any file: the scores are those of translate.py on the same pictures.
-        inputs = [quantise(phantom_side(phantom, number)) for phantom in heads]
-        truth = np.stack([phantom_side(phantom, 1 - number) for phantom in heads])
+        inputs = [quantise(phantom_side(phantom, number, config.phantom_pair)) for phantom in heads]
+        truth = np.stack([phantom_side(phantom, 1 - number, config.phantom_pair) for phantom in heads])
         pictures = [ImageData(pixels=pixels, bits=8, mode="L", format="PNG") for pixels in inputs]
         _, _, network = translator.direction(direction)
         outputs = np.stack(translator.translate_pictures(pictures, source=source, network=network))
         units = np.stack(inputs).astype(np.float32) / 255
         table = fit_intensity_table(
-            *(np.stack([phantom_side(p, side) for p in fitting]) for side in (number, 1 - number))
+            *(np.stack([phantom_side(p, side, config.phantom_pair) for p in fitting]) for side in (number, 1 - number))
         )
         scores["directions"][direction] = {
             "translator": _score(outputs, truth, mask),

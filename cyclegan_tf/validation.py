@@ -5,30 +5,43 @@ from pathlib import Path
 import numpy as np
 
 from common_tf.images.grid import SYNTHETIC_NOTICE, save_grid
+from common_tf.metrics.content import edge_agreement
 from common_tf.metrics.distribution import sliced_wasserstein
 from common_tf.metrics.similarity import mae
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.data import TrainingData
 from cyclegan_tf.inference import UnitTranslator
-from cyclegan_tf.translators.base import A_TO_B, B_TO_A, Translator
+from cyclegan_tf.translators.base import A_TO_B, B_TO_A, SIDES, Translator
 
-CYCLE_SHARE = 5.0
-FIGURE = (
-    "mean over both directions of: sliced Wasserstein distance (7x7 patches, Laplacian pyramid, in standard deviations "
-    f"of the real images) between translated and real validation slices + {CYCLE_SHARE:g} x cycle MAE on [0, 1]; "
-    "lower is better"
+CYCLE_SHARE, EDGE_SHARE = 5.0, 0.5
+_DISTANCE = (
+    "sliced Wasserstein distance (7x7 patches, Laplacian pyramid, in standard deviations of the real images) between "
+    "translated and real validation slices"
 )
+_FIGURES = {
+    "cycle": f"mean over both directions of: {_DISTANCE} + {CYCLE_SHARE:g} x cycle MAE on [0, 1]; lower is better",
+    "paired": "mean absolute error against the aligned truth of the validation slices, on [0, 1]; lower is better",
+    "edges": f"{_DISTANCE} + {EDGE_SHARE:g} x (1 - edge agreement of input and output); lower is better",
+}
 
 
 class Validation:
     """Fixed validation slices of both domains.
 
-    The figure is computed on the weights that inference uses. Its first part asks whether the output looks like the
-    other domain; alone it would reward a translator that ignores its input, so the cycle's error is added.
+    The figure is computed on the weights that inference uses. Whether the output looks like the other domain would
+    alone reward a translator that ignores its input, so the cycle's error is added, or without a cycle the
+    disagreement of edges. A system that learns from pairs is judged by the truth.
+
+    Attributes:
+        figure: what ``score`` is, in words.
     """
 
     def __init__(self, translator: Translator, config: TranslatorConfig, data: TrainingData):
-        self._translate = UnitTranslator(translator.inference_networks(), channels=config.channels)
+        networks = translator.inference_networks()
+        self._translate = UnitTranslator(networks, channels=config.channels)
+        self._directions = tuple(networks)
+        self._kind = "paired" if data.paired else "cycle" if translator.has_cycle else "edges"
+        self.figure = _FIGURES[self._kind]
         self._config = config
         self._names = config.domain_names
         count, size = config.validation_images, config.image_size
@@ -40,15 +53,23 @@ class Validation:
 
     def figures(self) -> dict:
         """The figure as ``score``, and its parts by name."""
-        results = {}
-        for source, target, there, back in (("a", "b", A_TO_B, B_TO_A), ("b", "a", B_TO_A, A_TO_B)):
+        results, scores = {}, []
+        for there in self._directions:
+            source, target = SIDES[there]
             fake = self._translate(self._real[source], there)
-            cycled = self._translate(fake, back)
-            results[f"distance_{there}"] = sliced_wasserstein(self._real[target], fake)
-            results[f"cycle_mae_{source}"] = float(mae(self._real[source], cycled).mean())
-        distance = (results[f"distance_{A_TO_B}"] + results[f"distance_{B_TO_A}"]) / 2
-        cycle = (results["cycle_mae_a"] + results["cycle_mae_b"]) / 2
-        return {"score": distance + CYCLE_SHARE * cycle, **results}
+            distance = results[f"distance_{there}"] = sliced_wasserstein(self._real[target], fake)
+            if self._kind == "paired":
+                results[f"mae_{there}"] = float(mae(self._real[target], fake).mean())
+                scores.append(results[f"mae_{there}"])
+            elif self._kind == "cycle":
+                cycled = self._translate(fake, B_TO_A if there == A_TO_B else A_TO_B)
+                results[f"cycle_mae_{source}"] = float(mae(self._real[source], cycled).mean())
+                scores.append(distance + CYCLE_SHARE * results[f"cycle_mae_{source}"])
+            else:
+                agreement = edge_agreement(self._real[source], fake, mask=self._real[source] > 0)
+                results[f"edges_{there}"] = float(np.nanmean(agreement))
+                scores.append(distance + EDGE_SHARE * (1 - results[f"edges_{there}"]))
+        return {"score": float(np.mean(scores)), **results}
 
     def references(self) -> dict:
         """What to read the distances against: real training slices of the target domain, and untranslated slices.
@@ -56,22 +77,29 @@ class Validation:
         Both against the same real validation slices and at the same number of images as the distances themselves.
         """
         results = {}
-        for source, target, there in (("a", "b", A_TO_B), ("b", "a", B_TO_A)):
+        for there in self._directions:
+            source, target = SIDES[there]
             results[f"real_{there}"] = sliced_wasserstein(self._real[target], self._training[target])
             results[f"untranslated_{there}"] = sliced_wasserstein(self._real[target], self._real[source])
         return results
 
     def save_samples(self, path: Path, step: int) -> None:
-        """Saves a grid: input, output and cycle of fixed slices, both directions."""
+        """Saves a grid: input, output and cycle (or truth) of fixed slices, every direction."""
         count = self._config.sample_images
-        a, b = self._names
+        names = dict(zip("ab", self._names))
         columns, titles = [], []
-        for source, there, back, first, second in (("a", A_TO_B, B_TO_A, a, b), ("b", B_TO_A, A_TO_B, b, a)):
+        for there in self._directions:
+            source, target = SIDES[there]
             # Spread over the validation set: neighbours are often slices of one head.
             chosen = np.linspace(0, len(self._real[source]) - 1, min(count, len(self._real[source]))).astype(int)
             real = self._real[source][chosen]
             fake = self._translate(real, there)
-            cycled = self._translate(fake, back)
-            columns += [real, fake, cycled]
-            titles += [f"{first}, real", f"{first} to {second}", f"and back to {first}"]
+            columns += [real, fake]
+            titles += [f"{names[source]}, real", f"{names[source]} to {names[target]}"]
+            if self._kind == "paired":
+                columns.append(self._real[target][chosen])
+                titles.append(f"{names[target]}, truth")
+            elif len(self._directions) == 2:
+                columns.append(self._translate(fake, B_TO_A if there == A_TO_B else A_TO_B))
+                titles.append(f"and back to {names[source]}")
         save_grid(path, columns, titles=titles, footer=f"step {step}. {SYNTHETIC_NOTICE}")

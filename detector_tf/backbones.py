@@ -12,7 +12,7 @@ from typing import Mapping
 import tensorflow as tf
 from tensorflow.keras import layers
 
-from common_tf.dropout import CountedDropout
+from common_tf.layers import CountedDropout, ReverseChannels
 from detector_tf.config import DetectorConfig
 
 HEAD_LAYERS = ("features", "dropout", "logits", "float32_logits")
@@ -39,14 +39,6 @@ _APPLICATIONS = {
     "resnet50": tf.keras.applications.ResNet50,
     "efficientnetb3": tf.keras.applications.EfficientNetB3,
 }
-
-
-@tf.keras.utils.register_keras_serializable("detector_tf")
-class ReverseChannels(layers.Layer):
-    """RGB to BGR."""
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return tf.reverse(inputs, axis=[-1])
 
 
 def build_detector(config: DetectorConfig, *, classes: int, policy: str, weights: str = "none") -> tf.keras.Model:

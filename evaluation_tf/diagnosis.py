@@ -107,8 +107,7 @@ def diagnosis_section(
 
 
 def _phantom_cases(outputs: Outputs, test: TestSet, domain: str) -> Cases:
-    names = outputs.translator.config.domain_names
-    pairs = phantom_pairs(test, names)
+    pairs = phantom_pairs(test.phantoms, outputs.translator.config)
     other = outputs.target(domain)
     there = outputs.pictures(list(pairs.images[domain]), domain)
     return Cases(
@@ -232,7 +231,7 @@ def _show_flips(section, panel, cases, before, domain, figures: Path) -> None:
 
 
 def _lesions(section: Section, outputs: Outputs, panel: Panel, test: TestSet, domain: str) -> None:
-    pairs = phantom_pairs(test, outputs.translator.config.domain_names)
+    pairs = phantom_pairs(test.phantoms, outputs.translator.config)
     cases = _phantom_cases(outputs, test, domain)
     truth = lesion_contrast(pairs.images[domain] / 255.0, pairs.lesion, pairs.mask)
     visible = np.abs(truth) > _VISIBLE_CONTRAST

@@ -17,6 +17,7 @@ import common_tf
 from common_tf.errors import UserError
 from common_tf.images.pairs import DEFAULT_ORDER, pair_folder, read_pairs
 from common_tf.runs.folder import CONFIG_FILE
+from cyclegan_tf.data import training_phantoms
 from detector_tf.predictions import PREDICTIONS_FILE
 from evaluation_tf.cache import ArrayCache, file_hash
 from evaluation_tf.content import content_section
@@ -31,7 +32,7 @@ from evaluation_tf.outputs import Outputs
 from evaluation_tf.panel import Panel
 from evaluation_tf.report import JSON_FILE, REPORT_FILE, write_report
 from evaluation_tf.similarity import cycle_section, document_ssim, pair_section
-from evaluation_tf.slices import TestSet, load_test_set, phantom_pairs, training_phantom_pairs
+from evaluation_tf.slices import TestSet, load_test_set, phantom_pairs
 from evaluation_tf.summary import highlights
 
 
@@ -159,8 +160,9 @@ class _Evaluation:
             if training is not None:
                 self.fitting = read_pairs(training, domains=self.domains, order=request.pair_order)
         elif self.test.phantoms:
-            self.pairs = phantom_pairs(self.test, self.domains)
-            self.fitting = training_phantom_pairs(self.outputs.translator)
+            self.pairs = phantom_pairs(self.test.phantoms, config)
+            # Floors are fitted on aligned training heads; the translator itself never sees them aligned.
+            self.fitting = phantom_pairs(training_phantoms(config), config)
 
     def sections(self) -> list:
         """All parts that can be computed, in the order of the report."""

@@ -16,6 +16,7 @@ from common_tf.splits.groups import group_numbers, near_duplicate_pairs
 from common_tf.splits.manifest import ManifestRow, read_manifest
 from common_tf.splits.scanning import scan_files
 from common_tf.splits.seen import seen_in_training
+from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.data import held_out_phantoms, phantom_side, training_phantoms
 from cyclegan_tf.inference import TrainedTranslator
 
@@ -151,9 +152,11 @@ def _phantoms(translator: TrainedTranslator) -> TestSet:
     heads, training = held_out_phantoms(config), training_phantoms(config)
     slices = {}
     for number, name in enumerate(config.domain_names):
-        squares = _squares(translator, name, [drawn_picture(phantom_side(head, number)) for head in heads])
+        squares = _squares(
+            translator, name, [drawn_picture(phantom_side(head, number, config.phantom_pair)) for head in heads]
+        )
         # Domain B never saw these heads in training, but they are of the same kind: a floor may use them.
-        real = [drawn_picture(phantom_side(head, number)) for head in training[: len(heads)]]
+        real = [drawn_picture(phantom_side(head, number, config.phantom_pair)) for head in training[: len(heads)]]
         slices[name] = Slices(
             domain=name,
             squares=squares,
@@ -166,27 +169,19 @@ def _phantoms(translator: TrainedTranslator) -> TestSet:
     return TestSet(slices, "drawn heads that no training of this seed sees", warnings, phantoms=heads)
 
 
-def phantom_pairs(test: TestSet, domains: Sequence[str]) -> PairedPictures:
-    """The drawn heads of a test set as aligned pairs."""
-    heads = test.phantoms
+def phantom_pairs(heads: Sequence, config: TranslatorConfig) -> PairedPictures:
+    """Drawn heads as aligned pairs of a run's domains."""
     return PairedPictures(
         names=[f"phantom {index:02d}" for index in range(len(heads))],
         images={
-            name: np.stack([quantise(phantom_side(head, number)) for head in heads])
-            for number, name in enumerate(domains)
+            name: np.stack([quantise(phantom_side(head, number, config.phantom_pair)) for head in heads])
+            for number, name in enumerate(config.domain_names)
         },
         mask=np.stack([head.head for head in heads]),
         groups=np.arange(len(heads)),
         group_word="phantoms",
         lesion=np.stack([head.lesion for head in heads]),
     )
-
-
-def training_phantom_pairs(translator: TrainedTranslator) -> PairedPictures:
-    """Aligned training phantoms, on which floors are fitted; the translator itself never sees them aligned."""
-    heads = training_phantoms(translator.config)
-    domains = translator.config.domain_names
-    return phantom_pairs(TestSet({}, "", (), phantoms=heads), domains)
 
 
 def drawn_picture(unit: np.ndarray) -> ImageData:

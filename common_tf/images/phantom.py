@@ -6,6 +6,7 @@ hardly separates, a scalp, lesions visible in both, and each modality's own dist
 the seed, so phantom ``n`` is the same on every machine, and the supply has no end.
 """
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +98,22 @@ def draw_phantom(seed: int, *, size: int = 256, lesion_probability: float = 0.5)
     ct = _ct_disturbances(noise_random, ndimage.gaussian_filter(ct, 0.7 * blur), x, y, head, radius < skull_inner)
     mri = _mri_disturbances(noise_random, ndimage.gaussian_filter(mri, 0.8 * blur), x, y)
     return Phantom(ct=ct, mri=mri, lesion=lesion, head=head)
+
+
+def weak_field(mri: np.ndarray) -> np.ndarray:
+    """A phantom's MRI as if taken at 1.5 T instead of 3 T: less contrast, more noise, a little more blur.
+
+    The noise follows from the image itself, so that one head always gives one picture.
+
+    Args:
+        mri: ``(size, size)`` float32 in [0, 1].
+    """
+    size = mri.shape[0]
+    random = np.random.default_rng([20240323, zlib.crc32(np.round(mri * 255).astype(np.uint8).tobytes())])
+    smooth = ndimage.gaussian_filter(mri.astype(np.float64), 1.1 * size / 256)
+    flat = 0.85 * smooth + 0.05 * (smooth > 0.04)
+    real, imaginary = flat + 0.05 * random.standard_normal(mri.shape), 0.05 * random.standard_normal(mri.shape)
+    return np.clip(np.hypot(real, imaginary), 0, 1).astype(np.float32)
 
 
 def _head_coordinates(random: np.random.Generator, size: int):

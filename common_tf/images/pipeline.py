@@ -1,4 +1,4 @@
-"""Batches of two unpaired domains as a pure function of (seed, step).
+"""Batches of two domains, unpaired or aligned, as a pure function of (seed, step).
 
 There is no iterator state: which images a step sees, and how they are cropped and flipped, follows from the seed and
 the step's number. A resumed run starts the pipeline at its step and sees what an uninterrupted one would have seen.
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 @dataclass(frozen=True)
-class UnpairedPipeline:
+class DomainPipeline:
     """Two domains of cached squares.
 
     Attributes:
@@ -24,6 +24,7 @@ class UnpairedPipeline:
         flip: random left-right flips.
         epoch_length: ``longest`` or ``shortest`` domain.
         seed: of order and augmentation.
+        paired: image ``i`` of one domain belongs to image ``i`` of the other; both are seen, cropped and flipped together.
     """
 
     caches: Mapping[str, np.ndarray]
@@ -33,6 +34,7 @@ class UnpairedPipeline:
     flip: bool
     epoch_length: str
     seed: int
+    paired: bool = False
 
     @property
     def steps_per_epoch(self) -> int:
@@ -52,7 +54,7 @@ class UnpairedPipeline:
         return np.array([orders[position // count][position % count] for position in positions])
 
     def _order(self, domain: str, turn: int) -> np.ndarray:
-        random = np.random.default_rng([self.seed, ord(domain), turn])
+        random = np.random.default_rng([self.seed, ord("a" if self.paired else domain), turn])
         return random.permutation(len(self.caches[domain]))
 
     def batches(self, start_step: int) -> tf.data.Dataset:
@@ -74,7 +76,7 @@ class UnpairedPipeline:
         images = tf.numpy_function(read, [step], tf.as_dtype(cache.dtype), stateful=False)
         images.set_shape([self.batch_size, load_size, load_size])
         images = tf.cast(images, tf.float32) * (2.0 / top) - 1.0
-        seed = tf.stack([tf.constant(self.seed * 2 + ord(name), tf.int64), step])
+        seed = tf.stack([tf.constant(self.seed * 2 + ord("a" if self.paired else name), tf.int64), step])
         draws = tf.random.stateless_uniform([self.batch_size, 3], seed)
         augmented = [self._augment(images[i], draws[i], load_size) for i in range(self.batch_size)]
         batch = tf.stack(augmented)[..., None]

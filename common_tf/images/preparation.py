@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Mapping, Optional, Sequence
 
 import numpy as np
 import yaml
@@ -64,7 +64,9 @@ def learn_preparation(*, framing: str, extents: Sequence[float], bits: int, larg
     )
 
 
-def prepare(pixels: np.ndarray, preparation: Preparation, *, bits: int, size: int) -> Square:
+def prepare(
+    pixels: np.ndarray, preparation: Preparation, *, bits: int, size: int, mask: Optional[np.ndarray] = None
+) -> Square:
     """Prepares a slice.
 
     Args:
@@ -72,9 +74,13 @@ def prepare(pixels: np.ndarray, preparation: Preparation, *, bits: int, size: in
         preparation: of its domain.
         bits: the file's depth.
         size: side of the square.
+        mask: ``(height, width)`` bool, the head where it is known; aligned images share one, and so one frame.
     """
     unit = to_unit(pixels, maximum=255 if bits == 8 else preparation.maximum)
-    mask = head_mask(unit) if preparation.framing == "head" else None
+    if preparation.framing != "head":
+        mask = None
+    elif mask is None:
+        mask = head_mask(unit)
     if mask is None or not mask.any():
         frame, background = whole_frame(*unit.shape), border_value(unit)
         return Square(take(unit, frame, size, fill=background), frame, background)

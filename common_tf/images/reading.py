@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -28,12 +29,14 @@ class ImageData:
         bits: 8 or 16, the depth of one stored sample.
         mode: how the file stores its pixels: ``L``, ``RGB``, ``RGBA``, ``P``, ...
         format: ``PNG`` or ``JPEG``, by content and not by name.
+        head: ``(height, width)`` bool where the data set says what is head; ``None`` where it is to be found.
     """
 
     pixels: np.ndarray
     bits: int
     mode: str
     format: str
+    head: Optional[np.ndarray] = None
 
     @property
     def maximum(self) -> int:

@@ -24,16 +24,18 @@ def build_generator(config: TranslatorConfig, *, seed: int, policy: str, name: s
     return resnet_generator(blocks={"resnet9": 9, "resnet6": 6}[config.generator], **common)
 
 
-def build_discriminator(config: TranslatorConfig, *, seed: int, policy: str, name: str) -> tf.keras.Model:
+def build_discriminator(
+    config: TranslatorConfig, *, seed: int, policy: str, name: str, extra_channels: int = 0
+) -> tf.keras.Model:
     """The discriminator that a config names; see `cyclegan_tf.networks.discriminators`.
 
-    With ``critic_sees_outline`` it takes one more channel, the mask of the head in [-1, 1].
+    With ``critic_sees_outline`` it takes one more channel, the mask of the head in [-1, 1]; ``extra_channels`` are
+    those of what it is conditioned on.
     """
     return patch_discriminator(
         size=config.image_size,
-        channels=config.channels + int(config.critic_sees_outline),
+        channels=config.channels + int(config.critic_sees_outline) + extra_channels,
         filters=config.discriminator_filters,
-        layers_down=config.discriminator_layers,
         form=config.discriminator,
         spectral_norm=config.spectral_norm,
         seed=seed,

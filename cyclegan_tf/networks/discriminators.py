@@ -12,7 +12,6 @@ def patch_discriminator(
     size: int,
     channels: int,
     filters: int = 64,
-    layers_down: int = 3,
     form: str = "paper",
     spectral_norm: bool = False,
     seed: int = 0,
@@ -20,8 +19,6 @@ def patch_discriminator(
     name: str,
 ) -> tf.keras.Model:
     """C64-C128-C256-C512-1: 4x4 convolutions, three of stride 2, two of stride 1, each logit sees 70x70 pixels.
-
-    With ``layers_down`` 2 instead of 3 each logit sees 34x34 pixels, which is the same part of a head at half the size.
 
     ``paper`` (Zhu et al. 2017): LeakyReLU .2, instance norm without affine parameters, bias everywhere, zero padding
     of one pixel; 2,764,737 parameters with 3 channels. ``tutorial`` (TensorFlow's): LeakyReLU .3, affine instance
@@ -31,7 +28,6 @@ def patch_discriminator(
         size: side of the images; 256 gives 30x30 logits.
         channels: image channels.
         filters: filters of the first layer.
-        layers_down: convolutions of stride 2; ``n_layers`` of the paper's code.
         form: ``paper`` or ``tutorial``.
         spectral_norm: normalise every kernel by its spectral norm (Miyato et al. 2018).
         seed: of the weights.
@@ -62,8 +58,8 @@ def patch_discriminator(
     # === Functional model ===
     inputs = tf.keras.Input((size, size, channels))
     x = layers.LeakyReLU(slope, dtype=dtype)(convolution(inputs, filters, 2))
-    for level in range(1, layers_down + 1):
-        x = convolution(x, min(8, 2**level) * filters, 2 if level < layers_down else 1)
+    for width, strides in ((2 * filters, 2), (4 * filters, 2), (8 * filters, 1)):
+        x = convolution(x, width, strides)
         x = InstanceNormalization(affine=tutorial, seed=seeds.seed(), dtype=dtype)(x)
         x = layers.LeakyReLU(slope, dtype=dtype)(x)
     x = convolution(x, 1, 1, last=True)

@@ -6,7 +6,7 @@ All map ``(batch, size, size, channels)`` in [-1, 1] to the same shape and range
 import tensorflow as tf
 from tensorflow.keras import layers
 
-from common_tf.dropout import CountedDropout
+from common_tf.layers import CountedDropout
 from cyclegan_tf.networks.layers import InstanceNormalization, Policy, ReflectionPadding, SeedSequence
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common_tf.dropout import CountedDropout
+from common_tf.layers import CountedDropout
 from cyclegan_tf.networks.discriminators import patch_discriminator
 from cyclegan_tf.networks.generators import light_generator, resnet_generator, unet_generator
 from cyclegan_tf.networks.layers import InstanceNormalization, ReflectionPadding

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from common_tf.images.cache import fill_cache
-from common_tf.images.pipeline import UnpairedPipeline
+from common_tf.images.pipeline import DomainPipeline
 
 
-def _pipeline(**changes) -> UnpairedPipeline:
+def _pipeline(**changes) -> DomainPipeline:
     random = np.random.default_rng(0)
     caches = {
         "a": random.integers(0, 256, (7, 12, 12), np.uint8),
         "b": random.integers(0, 65536, (5, 12, 12), np.uint16),
     }
     values = dict(caches=caches, image_size=8, batch_size=2, channels=1, flip=True, epoch_length="longest", seed=3)
-    return UnpairedPipeline(**{**values, **changes})
+    return DomainPipeline(**{**values, **changes})
 
 
 def _take(pipeline, start, count):

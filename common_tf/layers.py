@@ -1,4 +1,4 @@
-"""Dropout that a continued training repeats exactly."""
+"""Layers that saved models of any wing may hold."""
 
 from typing import Any, Sequence
 
@@ -37,3 +37,11 @@ class CountedDropout(tf.keras.layers.Layer):
 
     def get_config(self) -> dict:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@tf.keras.utils.register_keras_serializable("detector_tf")
+class ReverseChannels(tf.keras.layers.Layer):
+    """RGB to BGR."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.reverse(inputs, axis=[-1])

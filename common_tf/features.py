@@ -1,0 +1,155 @@
+"""Frozen networks whose feature maps serve as a measure of likeness (perceptual and style losses)."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+import tensorflow as tf
+
+import common_tf.layers  # noqa: F401  (registers the layers that saved detectors use)
+from common_tf.errors import UserError
+
+_VGG_LAYERS = {
+    "vgg16": ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3"),
+    "vgg19": ("block2_conv1", "block3_conv3", "block4_conv4"),
+}
+_DETECTOR_FILE = "weights/detector.keras"
+_LEVELS = 4
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """A frozen network as a function of images.
+
+    Attributes:
+        network: from the input it wants to a list of feature maps.
+        description: for reports.
+        size: side that images are resized to; 0 for any.
+        channels: that the network wants.
+        scale, offset: applied to images in [-1, 1]; ``offset`` one value a channel.
+        reverse: RGB to BGR.
+    """
+
+    network: tf.keras.Model
+    description: str
+    size: int
+    channels: int
+    scale: float
+    offset: Sequence[float]
+    reverse: bool
+
+    def __call__(self, images: tf.Tensor) -> list:
+        """Feature maps of ``(batch, size, size, channels)`` in [-1, 1], float32, from fine to coarse."""
+        images = tf.reduce_mean(images, axis=-1, keepdims=True)
+        if self.size and self.size != images.shape[1]:
+            images = tf.image.resize(images, [self.size, self.size], antialias=True)
+        images = tf.repeat(images, self.channels, axis=-1) * self.scale + tf.constant(self.offset, tf.float32)
+        if self.reverse:
+            images = tf.reverse(images, [-1])
+        maps = self.network(images, training=False)
+        return [tf.cast(one, tf.float32) for one in maps]
+
+
+def load_feature_maps(extractor: str) -> FeatureMaps:
+    """Loads a frozen extractor.
+
+    Args:
+        extractor: ``vgg16`` or ``vgg19`` (ImageNet weights from Keras' cache, or its download), a file of such weights
+            whose name begins with ``vgg16`` or ``vgg19``, or the folder of a detector's run. VGG features are taken
+            before the ReLU, as in perceptual losses.
+
+    Raises:
+        UserError: it cannot be had. Random weights are never a way out.
+    """
+    path = Path(extractor)
+    name = path.name[:5]
+    if path.is_dir():
+        return _detector(path)
+    if extractor in _VGG_LAYERS or path.is_file() and name in _VGG_LAYERS:
+        return _vgg(name, path if path.is_file() else None)
+    raise UserError(
+        f"--set extractor={extractor}: wants vgg16, vgg19, a file of their weights, or the folder of a detector's run "
+        "(python train_detector.py makes one with no download)"
+    )
+
+
+def _vgg(name: str, file) -> FeatureMaps:
+    stored = f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    cached = file or home / "models" / stored
+    build = {"vgg16": tf.keras.applications.VGG16, "vgg19": tf.keras.applications.VGG19}[name]
+    try:
+        weights = str(cached) if cached.is_file() else "imagenet"
+        network = build(include_top=False, weights=weights, input_shape=(None, None, 3))
+    except Exception as error:
+        # Keras raises a bare Exception where a download fails.
+        what = "cannot be read" if cached.is_file() else "is not there and cannot be downloaded"
+        raise UserError(
+            f"--set extractor={name}: {cached} {what} ({str(error).splitlines()[0][:80]}); put it there, or give the "
+            "folder of a detector's run as the extractor"
+        ) from error
+    for layer in network.layers:
+        if layer.name in _VGG_LAYERS[name]:
+            layer.activation = tf.keras.activations.linear
+    # The maps must not feed each other without their ReLU: a second network, whose taps do not lie on its own path.
+    taps = _before_activation(network, _VGG_LAYERS[name])
+    return FeatureMaps(
+        network=taps,
+        description=f"{name} (ImageNet), {', '.join(_VGG_LAYERS[name])} before their ReLU",
+        size=0,
+        channels=3,
+        scale=127.5,
+        offset=(127.5 - 123.68, 127.5 - 116.779, 127.5 - 103.939),
+        reverse=True,
+    )
+
+
+def _before_activation(network: tf.keras.Model, names: Sequence[str]) -> tf.keras.Model:
+    """The network with its ReLUs behind the tapped layers, which give their linear output."""
+    inputs = tf.keras.Input(network.input_shape[1:])
+    x, taps = inputs, []
+    for layer in network.layers[1:]:
+        x = layer(x)
+        if layer.name in names:
+            taps.append(x)
+            x = tf.keras.layers.ReLU()(x)
+        if len(taps) == len(names):
+            break
+    return _frozen(tf.keras.Model(inputs, taps))
+
+
+def _detector(run: Path) -> FeatureMaps:
+    """The last map of each resolution of a detector, the coarsest four."""
+    file = next(
+        (run / part / _DETECTOR_FILE for part in ("", "fold-0") if (run / part / _DETECTOR_FILE).is_file()), None
+    )
+    if file is None:
+        raise UserError(f"--set extractor={run}: no {_DETECTOR_FILE} in it; give the folder of a detector's run")
+    try:
+        model = tf.keras.models.load_model(str(file), compile=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file}: damaged or of another version ({str(error).splitlines()[0][:120]})") from error
+    side, channels = model.input_shape[1], model.input_shape[-1]
+    by_size: dict = {}
+    for layer in model.layers[1:]:
+        shape = layer.output_shape
+        if isinstance(shape, tuple) and len(shape) == 4 and shape[1] and shape[1] < side and shape[-1] > 4:
+            by_size[shape[1]] = layer.output
+    taps = [by_size[size] for size in sorted(by_size, reverse=True)][-_LEVELS:]
+    if not taps:
+        raise UserError(f"--set extractor={run}: a {model.name} has no feature maps")
+    return FeatureMaps(
+        network=_frozen(tf.keras.Model(model.input, taps)),
+        description=f"the tumour detector {run.name} ({model.name}), its last map at {len(taps)} resolutions",
+        size=side,
+        channels=channels,
+        scale=1.0,
+        offset=(0.0,) * channels,
+        reverse=False,
+    )
+
+
+def _frozen(network: tf.keras.Model) -> tf.keras.Model:
+    network.trainable = False
+    return network

@@ -1,0 +1,50 @@
+"""What a cycle (or a paired output) can be judged by beside L1: SSIM, features and style, each switched by its
+weight.
+"""
+
+from typing import Mapping, Optional
+
+import tensorflow as tf
+
+from common_tf.features import FeatureMaps, load_feature_maps
+from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.losses import feature_distance, ssim_loss, style_distance
+
+
+class CycleTerms:
+    """The extra terms of a config. No tf.Module: a frozen extractor has no business in a checkpoint.
+
+    Attributes:
+        weights: of the terms that are switched on, by name; empty for none.
+        extractor: what the perceptual and style terms look at, or ``None``.
+    """
+
+    def __init__(self, config: TranslatorConfig):
+        weights = {
+            "ssim_cycle": config.ssim_cycle_weight,
+            "perceptual": config.perceptual_weight,
+            "style": config.style_weight,
+        }
+        self.weights = {name: weight for name, weight in weights.items() if weight}
+        wanted = config.perceptual_weight or config.style_weight
+        self.extractor: Optional[FeatureMaps] = load_feature_maps(config.extractor) if wanted else None
+
+    def __call__(self, real: tf.Tensor, cycled: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        """Raw values by name.
+
+        Args:
+            real: an image of the input's domain, ``(batch, size, size, channels)`` in [-1, 1].
+            cycled: what came back of it.
+        """
+        results = {}
+        # At most two uses of a tensor at once; see `AdversarialTranslator`.
+        structure, seen = (tf.identity(cycled), tf.identity(cycled)) if len(self.weights) > 1 else (cycled, cycled)
+        if "ssim_cycle" in self.weights:
+            results["ssim_cycle"] = ssim_loss(real, structure)
+        if self.extractor is not None:
+            wanted, mine = self.extractor(real), self.extractor(seen)
+            if "perceptual" in self.weights:
+                results["perceptual"] = feature_distance(wanted, mine)
+            if "style" in self.weights:
+                results["style"] = style_distance(wanted, mine)
+        return results

@@ -1,0 +1,110 @@
+"""UNIT (Liu, Breuel, Kautz 2017), the NIPS version: two variational auto-encoders with a shared latent space."""
+
+from typing import Mapping
+
+import tensorflow as tf
+
+from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.losses import ADVERSARIAL, l1, outside_head
+from cyclegan_tf.networks.build import build_discriminator
+from cyclegan_tf.networks.unit import joined, unit_parts
+from cyclegan_tf.translators.base import A_TO_B, B_TO_A, SIDES, AdversarialTranslator, fan_out
+
+
+class UNIT(AdversarialTranslator):
+    """Images of both domains are encoded into one latent space and decoded into either domain.
+
+    Weighted sum of: adversarial (``adversarial_weight``, 10), reconstruction within a domain
+    (``reconstruction_weight``, 100), cycle through the other (``cycle_weight``, 100), and the mean square of each
+    latent map (``kl_weight``, .1), which is the KL divergence to N(0, I) of a posterior of fixed unit variance. Noise
+    N(0, I) is added to the latent in training only. The two shared blocks are one object each, for both domains.
+
+    One pass of each part carries both of its uses as one batch, and the cycle makes a second; so no weight gathers more
+    than two gradients.
+    """
+
+    def __init__(self, config: TranslatorConfig, *, policy: str, total_steps: int):
+        super().__init__(config, policy=policy, total_steps=total_steps)
+        self.parts = unit_parts(
+            size=config.image_size,
+            channels=config.channels,
+            filters=config.generator_filters,
+            seed=config.seed * 10 + 1,
+            policy=policy,
+        )
+        self.critic_a = build_discriminator(config, seed=config.seed * 10 + 3, policy=policy, name="critic_a")
+        self.critic_b = build_discriminator(config, seed=config.seed * 10 + 4, policy=policy, name="critic_b")
+        live = {direction: joined(self.parts, *SIDES[direction], name=direction) for direction in (A_TO_B, B_TO_A)}
+        self._generators = {"generators": [v for part in self.parts.values() for v in part.trainable_variables]}
+        self._critics = {network.name: network.trainable_variables for network in (self.critic_a, self.critic_b)}
+        self.set_up({**self._generators, **self._critics}, live)
+        self.add_pools("ab", config.channels + int(config.critic_sees_outline))
+
+    @classmethod
+    def build_inference(cls, config: TranslatorConfig, *, policy: str) -> Mapping[str, tf.keras.Model]:
+        """Each direction with parts of its own, so that one file holds one direction whole."""
+        networks = {}
+        for direction in (A_TO_B, B_TO_A):
+            parts = unit_parts(
+                size=config.image_size,
+                channels=config.channels,
+                filters=config.generator_filters,
+                seed=0,
+                policy=policy,
+            )
+            networks[direction] = joined(parts, *SIDES[direction], name=direction)
+        return networks
+
+    @tf.function(autograph=False)
+    def train_step(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        config = self.config
+        with tf.GradientTape(persistent=True) as tape:
+            hidden, divergence = self._encode(batch["a"], batch["b"], step, 0)
+            # Of the two halves of each batch one is the domain's own reconstruction, the other a translation.
+            same_a, fake_a = tf.split(self.parts["decoder_a"](hidden, training=True), 2)
+            fake_b, same_b = tf.split(self.parts["decoder_b"](hidden, training=True), 2)
+            (fake_a, back_a, out_a), (fake_b, back_b, out_b) = fan_out(fake_a, 3), fan_out(fake_b, 3)
+            hidden, divergence_again = self._encode(back_a, back_b, step, 1)
+            from_a, from_b = tf.split(hidden, 2)
+            losses = {
+                "reconstruction_a": l1(same_a, batch["a"]),
+                "reconstruction_b": l1(same_b, batch["b"]),
+                "cycle_a": l1(self.parts["decoder_a"](from_b, training=True), batch["a"]),
+                "cycle_b": l1(self.parts["decoder_b"](from_a, training=True), batch["b"]),
+                "kl": divergence + divergence_again,
+            }
+            total = config.reconstruction_weight * (losses["reconstruction_a"] + losses["reconstruction_b"])
+            total += config.cycle_weight * (losses["cycle_a"] + losses["cycle_b"]) + config.kl_weight * losses["kl"]
+            for direction, fake, out in ((A_TO_B, fake_b, out_b), (B_TO_A, fake_a, out_a)):
+                total += self._judge(direction, batch, fake, out, step, losses)
+            critics = losses["critic_a"] + losses["critic_b"]
+            total, critics = self.scaled(total), self.scaled(critics)
+        self.apply(tape, total, self._generators)
+        self.apply(tape, critics, self._critics)
+        self.update_averages(step)
+        return losses
+
+    def _encode(self, images_a: tf.Tensor, images_b: tf.Tensor, step: tf.Tensor, turn: int) -> tuple:
+        """The decoders' input for both domains, first a then b, and the KL term of both."""
+        own = [self.parts["encoder_a"](images_a, training=True), self.parts["encoder_b"](images_b, training=True)]
+        latent = tf.cast(self.parts["shared_in"](tf.concat(own, axis=0), training=True), tf.float32)
+        seed = tf.stack([tf.constant(self.config.seed * 2 + turn, tf.int64), step])
+        noisy = latent + tf.random.stateless_normal(tf.shape(latent), seed)
+        # The sum of both domains' means is twice the mean over the joint batch.
+        return self.parts["shared_out"](noisy, training=True), 2.0 * tf.reduce_mean(tf.square(latent))
+
+    def _judge(self, direction: str, batch, fake, out, step, losses: dict) -> tf.Tensor:
+        """The adversarial part of one direction; adds the critic's loss to ``losses``."""
+        config = self.config
+        source, target = SIDES[direction]
+        critic = {"a": self.critic_a, "b": self.critic_b}[target]
+        shown = self.to_judge(fake, batch[source])
+        judged = critic(shown, training=True)
+        losses[f"adversarial_{direction}"] = ADVERSARIAL[config.adversarial].generator(judged)
+        total = config.adversarial_weight * losses[f"adversarial_{direction}"]
+        if config.outline_weight:
+            losses[f"outside_{direction}"] = outside_head(batch[source], out)
+            total += config.outline_weight * losses[f"outside_{direction}"]
+        truth = self.to_judge(batch[target], batch[target])
+        losses[f"critic_{target}"] = self.critic_loss(target, critic, truth, shown, judged, step)
+        return total
