@@ -3,6 +3,7 @@
 
     python evaluate.py --translator RUN --detector RUN --output DIR
     python evaluate.py --translator RUN --data DIR --pairs DIR --detector RUN --labelled DIR --output DIR
+    python evaluate.py --compare RUN RUN ... --pairs DIR --output DIR      several translators on one table
 
 DIR gets report.html (one self-contained file), report.json, tables/ and figures/. Research only, not for diagnosis.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from common_tf.command_line import run_script
+from common_tf.errors import UserError
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -25,6 +27,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument("--detector", metavar="RUN", type=Path, help="run of train_detector.py")
     parser.add_argument(
         "--data", metavar="DIR|phantom", help="two-domain folder (default: that of the translator's run)"
+    )
+    parser.add_argument(
+        "--compare", metavar="RUN", type=Path, nargs="+", help="translators to put on one table instead"
     )
     parser.add_argument("--pairs", help="aligned pairs: strips, or a folder for each domain", **folder)
     parser.add_argument(
@@ -49,9 +54,24 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     # After the flags: TensorFlow takes seconds to import, and --help should not.
     from evaluation_tf.evaluation import Request, evaluate
 
+    chosen = vars(arguments)
     command = ["python", "evaluate.py", *(sys.argv[1:] if argv is None else argv)]
-    report = evaluate(Request(**vars(arguments), command=command))
+    runs = chosen.pop("compare")
+    if runs:
+        report = _compare(runs, chosen, command)
+    else:
+        report = evaluate(Request(**chosen, command=command))
     print(f"report: {report} (research only, not for diagnosis)")
+
+
+def _compare(runs: Sequence[Path], chosen: dict, command: Sequence[str]) -> Path:
+    from evaluation_tf.comparison import compare
+
+    wanted = {name: chosen[name] for name in ("output", "data", "pairs", "pair_order")}
+    for name in ("translator", "detector", "labelled", "cases", "extractor", "detector_domain"):
+        if chosen[name] is not None:
+            raise UserError(f"--{name.replace('_', '-')} {chosen[name]}: does not go with --compare")
+    return compare(runs, command=command, **wanted)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ PRESETS: Mapping[str, Mapping] = {
         cycle_ramp=0.0,
         cycle_flips=False,
         outline_weight=0.0,
-        critic_sees_outline=False,
         learning_rate=2e-4,
         ema_decay=0.0,
         framing="whole",
@@ -52,7 +51,6 @@ PRESETS: Mapping[str, Mapping] = {
         cycle_ramp=0.0,
         cycle_flips=False,
         outline_weight=0.0,
-        critic_sees_outline=False,
         learning_rate=2e-4,
         pool_size=0,
         decay_start=1.0,
@@ -65,8 +63,8 @@ PRESETS: Mapping[str, Mapping] = {
         keep_checkpoints=5,
         log_style="notebook",
     ),
-    # Duval, Fillioux, Saubert: SSIM and VGG features in place of the L1 cycle. Their generator's encoder and their critic
-    # (one logit an image) are ResNet-18 of ImageNet; here both are this project's, the rest is theirs.
+    # Duval, Fillioux, Saubert: SSIM and VGG features in place of the L1 cycle. Their generator's encoder and their
+    # critic (one logit an image) are ResNet-18 of ImageNet; here both are this project's, the rest is theirs.
     "dlmi": dict(
         generator="unet",
         generator_filters=32,
@@ -76,7 +74,6 @@ PRESETS: Mapping[str, Mapping] = {
         cycle_ramp=0.0,
         cycle_flips=False,
         outline_weight=0.0,
-        critic_sees_outline=False,
         perceptual_weight=1.5,  # three layers of .5 each; ours is the mean over the layers
         ssim_cycle_weight=0.5,
         learning_rate=1e-4,
@@ -185,7 +182,7 @@ class TranslatorConfig:
         10.0, "weight of what a translation draws outside the head; wants framing=head", minimum=0
     )
     critic_sees_outline: bool = option(
-        True, "show the critics the outline of the head beside the image; wants framing=head"
+        False, "show the critics the outline of the head beside the image; wants framing=head"
     )
     edge_weight: float = option(0.0, "weight of the edge consistency of input and output", minimum=0)
     edge_start: float = option(

@@ -40,6 +40,9 @@ class UnitTranslator:
         channels: of the generators; gray values are repeated on the way in and averaged on the way out.
         batch_size: images in one forward pass; without dropout the result does not depend on it.
         dropout: keep dropout on, as pix2pix does for its noise.
+
+    Attributes:
+        parameters: weights of all generators.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class UnitTranslator:
             direction: tf.function(lambda images, network=network: network(images, training=dropout), autograph=False)
             for direction, network in networks.items()
         }
+        self.parameters = sum(network.count_params() for network in networks.values())
         self._channels = channels
         self._batch_size = batch_size
 

@@ -42,7 +42,9 @@ def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto
         UserError: anything about data, folder or config that the user can mend; nothing has been written then.
     """
     with RunFolder(run, config, resume=resume, budget=BUDGET) as folder:
-        data = load_training_data(config, paired=translator_class(config).wants_pairs)
+        system = translator_class(config)
+        system.check(config)
+        data = load_training_data(config, paired=system.wants_pairs)
         _say_data(config, data)
         _refuse_other_data(folder, data)
         folder.begin()

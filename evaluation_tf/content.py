@@ -4,7 +4,7 @@ import numpy as np
 
 from common_tf.metrics import content as metrics
 from common_tf.metrics.similarity import pearson
-from evaluation_tf.measurement import Column, Row, Section, Table, mean_over, plain_number
+from evaluation_tf.measurement import Column, Gap, Row, Section, Table, mean_over, plain_number
 from evaluation_tf.outputs import PERTURBATIONS, Outputs
 from evaluation_tf.slices import TestSet
 
@@ -41,7 +41,8 @@ def content_section(outputs: Outputs, test: TestSet) -> Section:
         "outputs must differ as patients differ, and the way back must not depend on signals that nobody can see.",
     )
     content, sets, hidden = [], [], []
-    for source, given in test.slices.items():
+    for source in outputs.sources:
+        given = test.slices[source]
         target = outputs.target(source)
         direction = f"{source} to {target}"
         fake, _ = outputs.squares(given.squares, source)
@@ -69,24 +70,26 @@ def content_section(outputs: Outputs, test: TestSet) -> Section:
                 ),
             }
             sets.append(Row(label, values, kind))
-        some = np.linspace(0, len(fake) - 1, min(_PERTURBED, len(fake))).astype(int)
-        errors = outputs.perturbed_cycles(given.squares[some], given.masks[some], source)
-        for name in ("untouched", *PERTURBATIONS):
-            words = f"{direction} and back, {target} {name}"
-            hidden.append(Row(words, {_CYCLE.key: mean_over(errors[name], given.groups[some])}))
+        errors = None
+        if outputs.has_cycle:
+            some = np.linspace(0, len(fake) - 1, min(_PERTURBED, len(fake))).astype(int)
+            errors = outputs.perturbed_cycles(given.squares[some], given.masks[some], source)
+            for name in ("untouched", *PERTURBATIONS):
+                words = f"{direction} and back, {target} {name}"
+                hidden.append(Row(words, {_CYCLE.key: mean_over(errors[name], given.groups[some])}))
         _warn(section, direction, cells, sets[-2:], errors)
     section.tables += [
         Table("content", "Input and output", _CONTENT, content),
         Table("sets", "Sets of outputs", (_DIVERSITY, _CHECKERBOARD), sets),
-        Table(
-            "hidden_signal",
-            "Hidden signals",
-            (_CYCLE,),
-            hidden,
-            "A cycle that breaks when the image between is blurred, compressed or made noisy was read from a "
-            "signal that nobody can see (Chu et al. 2017), not from what the image shows.",
-        ),
     ]
+    if hidden:
+        caption = (
+            "A cycle that breaks when the image between is blurred, compressed or made noisy was read from a signal "
+            "that nobody can see (Chu et al. 2017), not from what the image shows."
+        )
+        section.tables.append(Table("hidden_signal", "Hidden signals", (_CYCLE,), hidden, caption))
+    else:
+        section.gaps.append(Gap("hidden signals", "the run has no way back"))
     return section
 
 
@@ -105,6 +108,8 @@ def _warn(section: Section, direction: str, cells, sets, errors) -> None:
         section.warnings.append(
             f"{direction}: outputs differ from each other {fake / real:.0%} as much as real ones do"
         )
+    if errors is None:
+        return
     untouched = errors["untouched"].mean()
     worst = max((errors[name].mean() / max(untouched, 1e-6), name) for name in PERTURBATIONS)
     if worst[0] > _HIDDEN:

@@ -94,11 +94,13 @@ def diagnosis_section(
         "healthy heads and take them out of sick ones (Cohen et al. 2018).",
     )
     cases = _phantom_cases(outputs, test, domain) if test.phantoms else None
-    if labelled is not None:
+    if labelled is not None and not outputs.has_cycle:
+        section.gaps.append(Gap("verdicts on labelled images", "the run has no way back to their modality"))
+    elif labelled is not None:
         cases = _labelled_cases(outputs, panel, labelled, domain, section)
-    if cases is None:
+    if cases is None and labelled is None:
         section.gaps.append(Gap("verdicts on labelled images", "give class folders with --labelled"))
-    else:
+    elif cases is not None:
         _verdicts(section, panel, cases, domain, figures)
     if test.phantoms:
         _lesions(section, outputs, panel, test, domain)
@@ -109,15 +111,17 @@ def diagnosis_section(
 def _phantom_cases(outputs: Outputs, test: TestSet, domain: str) -> Cases:
     pairs = phantom_pairs(test.phantoms, outputs.translator.config)
     other = outputs.target(domain)
-    there = outputs.pictures(list(pairs.images[domain]), domain)
+    after = {}
+    if outputs.has_cycle:
+        there = outputs.pictures(list(pairs.images[domain]), domain)
+        after[f"cycled through {other}"] = _stored(outputs.pictures(there, other))
+    if other in outputs.sources:
+        after[f"translated from {other}"] = _stored(outputs.pictures(list(pairs.images[other]), other))
     return Cases(
         names=pairs.names,
         groups=pairs.groups,
         before=[stored_picture(pixels) for pixels in pairs.images[domain]],
-        after={
-            f"cycled through {other}": _stored(outputs.pictures(there, other)),
-            f"translated from {other}": _stored(outputs.pictures(list(pairs.images[other]), other)),
-        },
+        after=after,
         tumour=pairs.lesion.any(axis=(1, 2)),
         folds=None,
         unit="phantoms",
@@ -255,14 +259,15 @@ def _rates(section: Section, outputs: Outputs, panel: Panel, test: TestSet, doma
     """Without labels: how often a tumour is called on each set of test slices."""
     other = outputs.target(domain)
     real, source = test.slices[domain], test.slices[other]
-    fake, _ = outputs.squares(source.squares, other)
-    _, cycled = outputs.squares(real.squares, domain)
+    shown = [(f"real {domain} slices", real.squares, real.groups, "reference")]
+    if outputs.has_cycle:
+        _, cycled = outputs.squares(real.squares, domain)
+        shown.append((f"the same, cycled through {other}", cycled, real.groups, "result"))
+    if other in outputs.sources:
+        fake, _ = outputs.squares(source.squares, other)
+        shown.append((f"{other} slices translated to {domain}", fake, source.groups, "result"))
     rows = []
-    for name, squares, groups, kind in (
-        (f"real {domain} slices", real.squares, real.groups, "reference"),
-        (f"the same, cycled through {other}", cycled, real.groups, "result"),
-        (f"{other} slices translated to {domain}", fake, source.groups, "result"),
-    ):
+    for name, squares, groups, kind in shown:
         called = panel.judge(_stored(squares)).called.astype(float)
         rows.append(Row(name, {"positive": mean_over(called, groups, unit="near-duplicate groups")}, kind))
     caption = (

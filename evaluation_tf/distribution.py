@@ -57,7 +57,7 @@ def distribution_section(outputs: Outputs, test: TestSet, extractors: list, gaps
         gaps=list(gaps),
     )
     columns = [SWD] + [column for extractor in extractors for column in _numbered(extractor)]
-    for source in test.slices:
+    for source in outputs.sources:
         target = outputs.target(source)
         given, real = test.slices[source], test.slices[target]
         fake, _ = outputs.squares(given.squares, source)

@@ -30,7 +30,7 @@ from evaluation_tf.gallery import cases_section, gallery_section
 from evaluation_tf.measurement import Gap
 from evaluation_tf.outputs import Outputs
 from evaluation_tf.panel import Panel
-from evaluation_tf.report import JSON_FILE, REPORT_FILE, write_report
+from evaluation_tf.report import REPORT_FILE, open_output, write_report
 from evaluation_tf.similarity import cycle_section, document_ssim, pair_section
 from evaluation_tf.slices import TestSet, load_test_set, phantom_pairs
 from evaluation_tf.summary import highlights
@@ -88,16 +88,7 @@ def evaluate(request: Request) -> Path:
             if value is not None:
                 raise UserError(f"{flag} {value}: is for a translator; add --translator RUN")
     output = Path(request.output)
-    if output.exists() and not output.is_dir():
-        raise UserError(f"--output {output}: is a file; give a folder")
-    if (
-        output.is_dir()
-        and any(output.iterdir())
-        and not (output / JSON_FILE).exists()
-        and not (output / "cache").exists()
-    ):
-        raise UserError(f"--output {output}: holds other files and no report; give a new folder")
-    evaluation = _Evaluation(request, ArrayCache(output / "cache"))
+    evaluation = _Evaluation(request, open_output(output))
     (output / "figures").mkdir(parents=True, exist_ok=True)
     (output / "tables").mkdir(exist_ok=True)
     for old in [*(output / "tables").glob("*.csv"), *(output / "figures").rglob("*.png")]:
@@ -168,7 +159,7 @@ class _Evaluation:
         """All parts that can be computed, in the order of the report."""
         request, results = self.request, []
         if self.outputs is not None:
-            parts: list = [self._distribution, self._pairs, lambda: cycle_section(self.outputs, self.test)]
+            parts: list = [self._distribution, self._pairs, self._cycle]
             parts.append(lambda: content_section(self.outputs, self.test))
             parts.append(self._diagnosis)
             parts.append(lambda: gallery_section(self.outputs, self.test, self.pairs, self.figures))
@@ -215,6 +206,12 @@ class _Evaluation:
             return None
         name = f"pairs of {Path(self.request.pairs).name}" if self.request.pairs else "drawn heads"
         return pair_section(self.outputs, self.pairs, self.fitting, name)
+
+    def _cycle(self):
+        if not self.outputs.has_cycle:
+            self.gaps.append(Gap("the cycle", "the run translates in one direction only"))
+            return None
+        return cycle_section(self.outputs, self.test)
 
     def _diagnosis(self):
         if self.panel is None:

@@ -34,7 +34,7 @@ def gallery_section(outputs: Outputs, test: TestSet, pairs: Optional[PairedPictu
         title="Best, median and worst cases",
         intro="Chosen by number, not by eye.",
     )
-    for source in outputs.translator.config.domain_names:
+    for source in outputs.sources:
         target = outputs.target(source)
         if pairs is not None:
             given, truth, mask = pairs.images[source], pairs.images[target], pairs.mask
@@ -43,6 +43,9 @@ def gallery_section(outputs: Outputs, test: TestSet, pairs: Optional[PairedPictu
             last, titles = truth, [f"{source}, input", f"{target}, synthetic", f"{target}, truth", "difference"]
             by = f"mean absolute error against the true {target} in the head"
             difference = np.abs(fake.astype(float) - truth) * mask
+        elif not outputs.has_cycle:
+            section.gaps.append(Gap(f"{source} to {target}", "neither a truth nor a way back to choose cases by"))
+            continue
         else:
             given, mask = test.slices[source].squares, test.slices[source].masks
             fake, last = outputs.squares(given, source)
@@ -94,6 +97,9 @@ def cases_section(outputs: Outputs, panel: Optional[Panel], folder: Path, domain
     if not any(found.values()):
         raise UserError(f"--cases {folder}: no pictures; put them there, or into {names[0]}/ and {names[1]}/")
     for source, paths in found.items():
+        if source not in outputs.sources:
+            section.gaps.append(Gap(f"{source} pictures", "the run does not translate them"))
+            continue
         pictures, kept = [], []
         for path in paths:
             try:
@@ -114,16 +120,17 @@ def _cases(
 ) -> None:
     target = outputs.target(source)
     fake = outputs.pictures(pictures, source)
-    cycled = outputs.pictures(fake, target)
-    columns = [[image / 255.0 for image in images] for images in (pictures, fake, cycled)]
+    cycled = outputs.pictures(fake, target) if outputs.has_cycle else None
+    columns = [[image / 255.0 for image in images] for images in (pictures, fake, cycled) if images is not None]
     file = f"cases_{source}.png"
-    titles = [f"{source}, input", f"{target}, synthetic", f"back to {source}"]
+    titles = [f"{source}, input", f"{target}, synthetic", f"back to {source}"][: len(columns)]
     save_grid(figures / file, columns, titles=titles, footer=SYNTHETIC_NOTICE, cell=_CELL)
     caption = f"From the top: {', '.join(names)}."
     section.figures.append(Figure(file, caption, caption))
     if panel is None:
         return
     shown = {"input": pictures, "back": cycled} if source == domain else {"translated": fake}
+    shown = {key: images for key, images in shown.items() if images is not None}
     columns = [Column(key, f"p(tumour), {key}", "calibrated probability of the detector") for key in shown]
     verdicts = {key: panel.judge([stored_picture(image) for image in images]) for key, images in shown.items()}
     rows = [

@@ -70,7 +70,8 @@ class Row:
     Attributes:
         name: what was measured.
         cells: `Measurement` (or text) by column key; a missing one prints as a dash.
-        kind: ``result``, ``floor`` (what must be beaten) or ``reference`` (what can be hoped for).
+        kind: ``result``, ``floor`` (what must be beaten) or ``reference`` (what can be hoped for) or
+            ``document`` (what the founding document prints).
     """
 
     name: str

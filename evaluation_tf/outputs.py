@@ -68,8 +68,24 @@ class Outputs:
         """The other domain."""
         return next(name for name in self.translator.config.domain_names if name != source)
 
+    @property
+    def parameters(self) -> int:
+        """Weights of all networks that inference uses."""
+        return self.translator.translate.parameters
+
+    @property
+    def sources(self) -> tuple:
+        """The domains that the run translates from; a one-sided run has one."""
+        return tuple(name for name in self.translator.config.domain_names if self.translator.translates(name))
+
+    @property
+    def has_cycle(self) -> bool:
+        """Whether there is a way back."""
+        return len(self.sources) == 2
+
     def squares(self, squares: np.ndarray, source: str) -> tuple:
-        """Translated and cycled squares, each ``(n, size, size)`` uint8 like the input.
+        """Translated and cycled squares, each ``(n, size, size)`` uint8 like the input; no cycle where there is no way
+        back.
 
         The cycle is that of training: nothing is rounded between the two passes.
         """
@@ -77,10 +93,13 @@ class Outputs:
 
         def compute() -> dict:
             fake = self.translator.translate(squares.astype(np.float32) / 255, there)
-            return {"fake": quantise(fake), "cycled": quantise(self.translator.translate(fake, back))}
+            results = {"fake": quantise(fake)}
+            if self.has_cycle:
+                results["cycled"] = quantise(self.translator.translate(fake, back))
+            return results
 
         arrays = self._cache.arrays(content_hash("squares", self._key, there, squares), compute)
-        return arrays["fake"], arrays["cycled"]
+        return arrays["fake"], arrays.get("cycled")
 
     def perturbed_cycles(self, squares: np.ndarray, masks: np.ndarray, source: str) -> Mapping[str, np.ndarray]:
         """Cycle error (MAE on [0, 1] in the head) of each square, plain and with the image between perturbed."""

@@ -9,13 +9,30 @@ from typing import Mapping, Optional, Sequence
 import jinja2
 from markupsafe import Markup
 
+from common_tf.errors import UserError
 from common_tf.runs.files import replace_json, replace_text
+from evaluation_tf.cache import ArrayCache
 from evaluation_tf.measurement import Column, Gap, Highlight, Measurement, Row, Section, Table
 
 BANNER = "Research only. Synthetic images made by a neural network. Not for diagnosis."
 REPORT_FILE, JSON_FILE = "report.html", "report.json"
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+
+def open_output(output: Path) -> ArrayCache:
+    """The cache of an output folder that may be written to: a new one, or one with an earlier report.
+
+    Raises:
+        UserError: the folder holds something else.
+    """
+    output = Path(output)
+    if output.exists() and not output.is_dir():
+        raise UserError(f"--output {output}: is a file; give a folder")
+    ours = (output / JSON_FILE).exists() or (output / "cache").exists()
+    if output.is_dir() and any(output.iterdir()) and not ours:
+        raise UserError(f"--output {output}: holds other files and no report; give a new folder")
+    return ArrayCache(output / "cache")
 
 
 def write_report(

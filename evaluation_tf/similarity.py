@@ -11,7 +11,7 @@ from evaluation_tf.measurement import Column, Gap, Row, Section, Table, mean_ove
 from evaluation_tf.outputs import Outputs
 from evaluation_tf.slices import TestSet
 
-_IN_MASK = (
+IN_MASK = (
     Column("mae", "MAE", "mean absolute error, images on [0, 1], inside the head mask", "lower"),
     Column("rmse", "RMSE", "root of the mean squared error, images on [0, 1], inside the head mask", "lower"),
     Column("mse", "MSE", "mean squared error, images on [0, 1], inside the head mask", "lower", 4),
@@ -41,7 +41,7 @@ def cycle_section(outputs: Outputs, test: TestSet) -> Section:
         "pair of generators that change nothing, or that hide the input in invisible noise, is perfect here (see "
         "the content checks).",
     )
-    for region, columns in (("head", _IN_MASK), ("full", _FULL)):
+    for region, columns in (("head", IN_MASK), ("full", _FULL)):
         rows = []
         for source, given in test.slices.items():
             _, cycled = outputs.squares(given.squares, source)
@@ -67,7 +67,6 @@ def pair_section(outputs: Outputs, pairs: PairedPictures, fitting: Optional[Pair
             other patients of the test itself.
         name: what to call the set.
     """
-    a, b = outputs.translator.config.domain_names
     patients = len(np.unique(pairs.groups))
     section = Section(
         key="pairs",
@@ -80,25 +79,26 @@ def pair_section(outputs: Outputs, pairs: PairedPictures, fitting: Optional[Pair
         section.warnings.append(
             f"the pairs are slices of {patients} patients: their intervals say nothing of other patients"
         )
-    for source, target in ((a, b), (b, a)):
+    for source in outputs.sources:
+        target = outputs.target(source)
         truth = pairs.images[target]
         given = pairs.images[source]
         predictions = {
             "translator": (np.stack(outputs.pictures(list(given), source)), "result"),
             "floor: copy of the input": (given, "floor"),
             "floor: black image": (np.zeros_like(given), "floor"),
-            **_fitted_floors(pairs, fitting, source, target),
+            **fitted_floors(pairs, fitting, source, target),
             "floor: another patient's truth": (_others(truth, pairs.groups), "floor"),
         }
-        for region, columns in (("head", _IN_MASK), ("full", _FULL)):
+        for region, columns in (("head", IN_MASK), ("full", _FULL)):
             mask = pairs.mask if region == "head" else None
             rows = []
             for label, (images, kind) in predictions.items():
                 if images is None:
                     continue
                 cells = measure(
-                    images, truth, columns, mask=mask, groups=_interval_groups(pairs), section=section,
-                    unit=_unit_words(pairs),
+                    images, truth, columns, mask=mask, groups=interval_groups(pairs), section=section,
+                    unit=interval_words(pairs),
                 )  # fmt: skip
                 rows.append(Row(label, cells, kind))
             where = "inside the head" if region == "head" else "full frame"
@@ -125,7 +125,7 @@ def document_ssim(outputs: Outputs, test: TestSet) -> Section:
         "mean over all real x translated pairs; uniform 7x7 window, data range 2 on [0, 1] images",
     )
     rows = []
-    for source in test.slices:
+    for source in outputs.sources:
         target = outputs.target(source)
         real = test.slices[target].squares[:_DOCUMENT_PAIRS]
         fake, _ = outputs.squares(test.slices[source].squares, source)
@@ -159,7 +159,8 @@ def measure(images, truth, columns, *, mask, groups, section: Section, unit: str
     return cells
 
 
-def _fitted_floors(pairs: PairedPictures, fitting: Optional[PairedPictures], source: str, target: str) -> dict:
+def fitted_floors(pairs: PairedPictures, fitting: Optional[PairedPictures], source: str, target: str) -> dict:
+    """Intensity table and mean image by the words that say what they were fitted on; see `pair_section`."""
     given, truth = pairs.images[source], pairs.images[target]
     table_images, mean_images = np.zeros(given.shape, np.float32), np.zeros(given.shape, np.float32)
     if fitting is not None:
@@ -202,12 +203,12 @@ def _others(truth: np.ndarray, groups: np.ndarray) -> Optional[np.ndarray]:
     return truth[chosen]
 
 
-def _interval_groups(pairs: PairedPictures) -> Optional[np.ndarray]:
+def interval_groups(pairs: PairedPictures) -> Optional[np.ndarray]:
     """Patients where there are enough to resample; else slices, with a warning in the section."""
     return pairs.groups if len(np.unique(pairs.groups)) >= 5 else None
 
 
-def _unit_words(pairs: PairedPictures) -> str:
+def interval_words(pairs: PairedPictures) -> str:
     count = len(np.unique(pairs.groups))
     return pairs.group_word if count >= 5 else f"slices of {count} {pairs.group_word}"
 

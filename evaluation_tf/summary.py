@@ -26,7 +26,7 @@ def highlights(sections: Sequence[Section], domains: Sequence[str]) -> list:
 
 
 def _looks(section: Section, directions) -> Highlight:
-    tables = [section.table(f"distribution_{source}2{target}") for source, target in directions]
+    directions, tables = _present(section, "distribution_{}2{}", directions)
     result, real, untranslated = ([table.rows[i].cells["swd"].value for table in tables] for i in range(3))
     good = all(mine < floor for mine, floor in zip(result, untranslated))
     return Highlight(
@@ -39,7 +39,7 @@ def _looks(section: Section, directions) -> Highlight:
 
 
 def _right(section: Section, directions) -> Highlight:
-    tables = [section.table(f"pairs_{source}2{target}_head") for source, target in directions]
+    directions, tables = _present(section, "pairs_{}2{}_head", directions)
     result = [table.rows[0].cells["mae"] for table in tables]
     copy = [_floor(table.rows, "floor: copy") for table in tables]
     lookup = [_floor(table.rows, "floor: intensity") for table in tables]
@@ -55,8 +55,11 @@ def _right(section: Section, directions) -> Highlight:
     )
 
 
-def _honest(section: Section) -> Highlight:
-    rows = section.table("hidden_signal").rows
+def _honest(section: Section):
+    table = section.table("hidden_signal")
+    if table is None:
+        return None
+    rows = table.rows
     half = len(rows) // 2
     parts = [rows[:half], rows[half:]]
     untouched = [part[0].cells["mae"].value for part in parts]
@@ -101,6 +104,12 @@ def _detector(section: Section) -> Highlight:
         verdict="good" if good else "bad",
         words="surely above guessing" if good else "not surely above guessing",
     )
+
+
+def _present(section: Section, key: str, directions) -> tuple:
+    """The directions that the section has a table of, and the tables."""
+    found = [(pair, section.table(key.format(*pair))) for pair in directions]
+    return zip(*[(pair, table) for pair, table in found if table is not None])
 
 
 def _floor(rows: Sequence[Row], name: str) -> float:

@@ -24,7 +24,8 @@ class DomainPipeline:
         flip: random left-right flips.
         epoch_length: ``longest`` or ``shortest`` domain.
         seed: of order and augmentation.
-        paired: image ``i`` of one domain belongs to image ``i`` of the other; both are seen, cropped and flipped together.
+        paired: image ``i`` of one domain belongs to image ``i`` of the other; both are seen, cropped and flipped
+            together.
     """
 
     caches: Mapping[str, np.ndarray]

@@ -29,6 +29,10 @@ class Translator(tf.Module):
     has_cycle = True
     """Whether both directions are trained to undo each other."""
 
+    @classmethod
+    def check(cls, config: TranslatorConfig) -> None:
+        """Raises `UserError` for what the system lacks, before anything is written."""
+
     def train_step(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
         """One update of every network.
 

@@ -46,6 +46,10 @@ class CycleGAN(AdversarialTranslator):
         self.set_up({**self._generators, **self._critics}, {A_TO_B: self.a_to_b, B_TO_A: self.b_to_a})
         self.add_pools("ab", config.channels + int(config.critic_sees_outline))
 
+    @classmethod
+    def check(cls, config: TranslatorConfig) -> None:
+        CycleTerms(config)
+
     def _contrast_variables(self, name: str) -> list:
         return list(self.contrasts[name].trainable_variables) if name in self.contrasts else []
 
@@ -123,9 +127,14 @@ class CycleGAN(AdversarialTranslator):
         }
         return losses, weighted, shown
 
-    @tf.function(autograph=False)
     def diagnostics(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        """Weighted value of each generator term, and the norm of its gradient on both generators' weights."""
+        """Where terms beside the usual ones are on: what each weighs, and its gradient's norm on the generators."""
+        if not (self._terms.weights or self.config.nce_weight or self.config.edge_weight):
+            return {}
+        return self._term_sizes(batch, step)
+
+    @tf.function(autograph=False)
+    def _term_sizes(self, batch, step):
         variables = self.a_to_b.trainable_variables + self.b_to_a.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
             _, weighted, _ = self._generator_losses(batch, step)

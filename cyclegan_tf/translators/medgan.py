@@ -13,9 +13,10 @@ class CycleMedGAN(CycleGAN):
     keep the gradient of each between a tenth and all of the cycle's, which the history's ``gradient_`` entries show.
     """
 
-    def __init__(self, config: TranslatorConfig, *, policy: str, total_steps: int):
+    @classmethod
+    def check(cls, config: TranslatorConfig) -> None:
         if not (config.perceptual_weight and config.style_weight):
             raise UserError(
                 "--model medgan: wants --set perceptual_weight= and style_weight= above 0; without them it is cyclegan"
             )
-        super().__init__(config, policy=policy, total_steps=total_steps)
+        super().check(config)

@@ -3,8 +3,19 @@ import pytest
 import tensorflow as tf
 
 from common_tf.averaging import update_average
+from common_tf.metrics.similarity import ssim
 from cyclegan_tf.image_pool import ImagePool
-from cyclegan_tf.losses import ADVERSARIAL, l1, outside_head
+from cyclegan_tf.losses import (
+    ADVERSARIAL,
+    edge_consistency,
+    feature_distance,
+    gram_matrix,
+    l1,
+    outside_head,
+    patch_nce,
+    ssim_loss,
+    style_distance,
+)
 from cyclegan_tf.optimization import LinearDecay
 
 REAL, FAKE = np.array([0.5, 2.0, -1.0], np.float32), np.array([0.0, -3.0, 0.25], np.float32)
@@ -136,3 +147,60 @@ def test_outside_the_head_only_brightness_counts():
     assert float(outside_head(source, fake)) == 0
     fake[0, 0, 0] = 0.6
     assert float(outside_head(source, fake)) == pytest.approx(1.6 / 16)
+
+
+@pytest.fixture
+def images(random):
+    return tf.constant(random.uniform(-1, 1, (2, 32, 32, 1)), tf.float32)
+
+
+@pytest.mark.parametrize("loss", [ssim_loss, edge_consistency], ids=lambda f: f.__name__)
+def test_zero_at_identity_positive_elsewhere_finite_on_constant_images(loss, images, random):
+    assert float(loss(images, images)) == pytest.approx(0, abs=2e-3)
+    other = tf.constant(random.uniform(-1, 1, images.shape), tf.float32)
+    assert float(loss(images, other)) > 0.1
+    np.testing.assert_allclose(loss(images, other), loss(other, images), rtol=1e-4)
+    flat = tf.fill(images.shape, -1.0)
+    for pair in ((flat, images), (images, flat), (flat, flat)):
+        with tf.GradientTape() as tape:
+            tape.watch(pair[1])
+            value = loss(*pair)
+        assert np.isfinite(value) and np.isfinite(tape.gradient(value, pair[1])).all()
+
+
+def test_edges_do_not_ask_which_side_is_the_brighter(images):
+    assert float(edge_consistency(images, -images)) == pytest.approx(0, abs=2e-3)
+    assert float(edge_consistency(images, tf.roll(images, 7, axis=1))) > 0.3
+
+
+def test_ssim_loss_equals_the_metric(images, random):
+    other = tf.constant(random.uniform(-1, 1, images.shape), tf.float32)
+    expected = 1 - ssim((images[..., 0].numpy() + 1) / 2, (other[..., 0].numpy() + 1) / 2).mean()
+    assert float(ssim_loss(images, other)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_feature_and_style_distances(random):
+    maps = [tf.constant(random.normal(size=shape), tf.float32) for shape in ((2, 6, 6, 5), (2, 3, 3, 7))]
+    twice = [2 * one for one in maps]
+    assert float(feature_distance(maps, maps)) == float(style_distance(maps, maps)) == 0
+    assert float(feature_distance(maps, twice)) == pytest.approx(1, rel=1e-4)  # |x - 2x| / |x|
+    assert float(style_distance(maps, twice)) == pytest.approx(9, rel=1e-4)  # |G - 4G|^2 / |G|^2
+    shuffled = []
+    for one in maps:
+        flat = tf.reshape(one, [2, -1, one.shape[-1]])
+        shuffled.append(tf.reshape(tf.gather(flat, random.permutation(flat.shape[1]), axis=1), one.shape))
+    np.testing.assert_allclose(gram_matrix(shuffled[0]), gram_matrix(maps[0]), rtol=1e-4, atol=1e-6)
+    assert float(style_distance(maps, shuffled)) < 1e-8 < float(feature_distance(maps, shuffled))
+    flat = [tf.zeros_like(one) for one in maps]
+    with tf.GradientTape() as tape:
+        tape.watch(flat)
+        value = feature_distance(flat, flat) + style_distance(flat, flat)
+    assert all(np.isfinite(part).all() for part in tape.gradient(value, flat))
+
+
+def test_patch_contrast_knows_a_patch_from_its_neighbours(random):
+    keys = tf.math.l2_normalize(tf.constant(random.normal(size=(2, 20, 16)), tf.float32), axis=-1)
+    own, others = float(patch_nce(keys, keys)), float(patch_nce(tf.roll(keys, 1, axis=1), keys))
+    assert own < 0.1 < np.log(20) < others
+    flat = tf.ones([1, 20, 16]) / 4
+    assert float(patch_nce(flat, flat)) == pytest.approx(np.log(20), rel=1e-5)  # nothing to tell them by

@@ -27,6 +27,8 @@ class _Fake:
         class config:
             domain_names = ("CT", "MRI")
 
+    sources, has_cycle = ("CT", "MRI"), True
+
     def __init__(self, change):
         self._change = change
 

@@ -1,0 +1,260 @@
+"""Every system through the same scripts: train, kill, continue, translate."""
+
+import contextlib
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import train_cyclegan
+import train_detector
+import translate
+from common_tf.command_line import run_script
+from common_tf.images.intensity import quantise
+from common_tf.images.phantom import draw_phantom
+from common_tf.runs.history import read_history
+from cyclegan_tf.config import make_config
+from cyclegan_tf.data import load_training_data
+from cyclegan_tf.networks.pccgan import ATOMS, Dictionary, conditional_generator
+from cyclegan_tf.networks.unit import unit_parts
+from cyclegan_tf.translators import REGISTRY, build_translator
+
+TINY = ("--image-size", 32, "--precision", "float32", "--log-every", 1)
+SMALL = ("--set", "phantoms=10", "--set", "generator_filters=4", "--set", "discriminator_filters=4")
+SMALL = (*SMALL, "--set", "validation_images=4", "--set", "sample_images=1")
+SYSTEMS = {name: ("--model", name) for name in REGISTRY} | {
+    "dlmi": ("--preset", "dlmi"),
+    "field-strength": ("--preset", "field-strength"),
+}
+NEEDS_EXTRACTOR = ("medgan", "dlmi")
+
+
+def _quietly(main, *words) -> int:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return run_script(main, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory) -> Path:
+    """A detector's run, to look through."""
+    run = tmp_path_factory.mktemp("detectors") / "run"
+    words = ("--data", "phantom", "--image-size", 32, "--epochs", 1, "--set", "phantoms=40", "--set", "filters=4")
+    assert _quietly(train_detector.main, "--run", run, *words) == 0
+    return run
+
+
+def _words(name, detector) -> tuple:
+    extractor = ("--set", f"extractor={detector}") if name in NEEDS_EXTRACTOR else ()
+    return (*SYSTEMS[name], *TINY, *SMALL, *extractor, "--data", "phantom", "--save-every-steps", 2)
+
+
+def _weights(run: Path) -> dict:
+    record = json.loads((run / "weights" / "last.json").read_text())
+    reader = tf.train.load_checkpoint(str(run / "checkpoints"))
+    names = [name for name in reader.get_variable_to_shape_map() if "seconds" not in name and "_CHECKPOINT" not in name]
+    return {"step": record["step"], **{name: reader.get_tensor(name) for name in names if "save_counter" not in name}}
+
+
+def _forget_after(run: Path, step: int) -> None:
+    """The folder as a kill right after the save of a step leaves it."""
+    folder, number = run / "checkpoints", step // 2
+    for file in folder.glob("ckpt-*"):
+        if int(file.name.split("-")[1].split(".")[0]) > number:
+            file.unlink()
+    (folder / "checkpoint").write_text(
+        f'model_checkpoint_path: "ckpt-{number}"\nall_model_checkpoint_paths: "ckpt-{number}"\n'
+    )
+
+
+@pytest.mark.parametrize("name", sorted(SYSTEMS))
+def test_train_kill_continue_translate(name, detector, tmp_path):
+    run, words = tmp_path / "run", _words(name, detector)
+    assert _quietly(train_cyclegan.main, *words, "--run", run, "--steps", 4) == 0
+    whole = _weights(run)
+    assert whole["step"] == 4
+    _forget_after(run, 2)
+    assert _quietly(train_cyclegan.main, *words, "--run", run, "--steps", 4) == 0
+    again = _weights(run)
+    assert set(again) == set(whole)
+    for key, value in whole.items():
+        np.testing.assert_array_equal(again[key], value, err_msg=key)
+    # A larger budget is no other config.
+    assert _quietly(train_cyclegan.main, *words, "--run", run, "--steps", 6) == 0
+    history = read_history(run)
+    assert [line["step"] for line in history] == [1, 2, 3, 4, 5, 6]
+    assert all(np.isfinite(value) for line in history for value in line.values() if isinstance(value, float))
+    direction = "MRI15T2MRI3T" if name == "field-strength" else "CT2MRI"
+    Image.fromarray(quantise(draw_phantom(5, size=50).ct)).save(tmp_path / "one.png")
+    words = ("--run", run, "--direction", direction, "--input", tmp_path / "one.png", "--output", tmp_path / "out")
+    assert _quietly(translate.main, *words) == 0
+    with Image.open(tmp_path / "out" / "one.png") as picture:
+        assert picture.size == (50, 50)
+
+
+def test_one_sided_runs_say_what_they_translate(detector, tmp_path, capsys):
+    assert _quietly(train_cyclegan.main, *_words("fastcut", detector), "--run", tmp_path / "run", "--steps", 1) == 0
+    Image.fromarray(quantise(draw_phantom(5, size=50).mri)).save(tmp_path / "one.png")
+    words = ("--run", tmp_path / "run", "--direction", "MRI2CT", "--input", tmp_path / "one.png")
+    assert _quietly(translate.main, *words, "--output", tmp_path / "out") == 2
+    assert "this run translates CT2MRI\n" in capsys.readouterr().err
+
+
+@pytest.fixture
+def translator():
+    """Builds a tiny system and a batch for it."""
+
+    def build(model, **given):
+        values = dict(model=model, image_size=32, steps=4, generator_filters=4, discriminator_filters=4, phantoms=6)
+        config = make_config({**values, **given})
+        system = build_translator(config, policy="float32", total_steps=4)
+        data = load_training_data(config, paired=system.wants_pairs)
+        batch = next(iter(data.pipeline(config, Path("unused")).batches(0)))
+        return system, batch
+
+    return build
+
+
+def test_pix2pix_sees_aligned_pairs_and_others_do_not(translator):
+    _, together = translator("pix2pix")
+    outline = [(together[name].numpy() > -1).mean() for name in "ab"]
+    inside = [together[name].numpy()[0, ..., 0] > -1 for name in "ab"]
+    assert np.mean(inside[0] == inside[1]) > 0.97 and outline[0] > 0.2
+    _, apart = translator("cyclegan")
+    assert not np.array_equal(apart["a"].numpy() > -1, apart["b"].numpy() > -1)
+
+
+def test_pix2pix_learns_the_truth_and_not_the_input(translator):
+    system, batch = translator("pix2pix", learning_rate=2e-3, ema_decay=0.0, decay_start=1.0)
+    first = system.train_step(batch, tf.constant(0, tf.int64))["l1_a_to_b"]
+    for step in range(1, 40):
+        last = system.train_step(batch, tf.constant(step, tf.int64))["l1_a_to_b"]
+    assert float(last) < 0.5 * float(first)
+    out = system.translate(batch["a"], "a_to_b")
+    assert np.abs(out - batch["b"]).mean() < np.abs(out - batch["a"]).mean()
+
+
+def test_unit_shares_two_blocks_and_is_silent_at_inference(translator):
+    system, batch = translator("unit")
+    parts = system.parts
+    for name in ("shared_in", "shared_out"):
+        used = [network for network in system._live.values() if parts[name] in network.layers]
+        assert len(used) == 2  # one object, both directions
+    assert parts["encoder_a"](batch["a"]).shape == (1, 8, 8, 16)
+    first, second = (system.translate(batch["a"], "a_to_b") for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    before = [variable.numpy() for variable in parts["shared_in"].trainable_variables]
+    system.train_step(batch, tf.constant(0, tf.int64))
+    assert all(np.abs(v - w).max() > 0 for v, w in zip(parts["shared_in"].trainable_variables[::2], before[::2]))
+
+
+def test_units_latent_has_a_quarter_of_the_side():
+    parts = unit_parts(size=64, channels=1, filters=8, seed=0, policy="float32")
+    assert parts["encoder_a"].output_shape == (None, 16, 16, 32)
+
+
+def test_pccgan_counts_its_layers_and_its_dictionary_rebuilds_atoms():
+    network = conditional_generator(size=32, channels=1, filters=4, seed=0, policy="float32", name="a_to_b")
+    wrapped = [layer.layer if hasattr(layer, "layer") else layer for layer in network.layers]
+    assert sum(isinstance(layer, tf.keras.layers.Conv2D) for layer in wrapped) == 32
+    dictionary = Dictionary(temperature=1e-4)
+    dictionary.build((None, 2, 2, 16))
+    atoms = dictionary.table.numpy()[:4].reshape(1, 2, 2, 16)
+    output, assignment, error = dictionary(atoms)
+    np.testing.assert_allclose(output, atoms, atol=1e-5)
+    np.testing.assert_allclose(np.argmax(assignment, axis=-1).ravel(), np.arange(4))
+    assert assignment.shape[-1] == ATOMS and float(np.max(error)) < 1e-8
+
+
+def test_pccgan_is_conditioned_but_gets_no_gradient_through_it(translator):
+    system, batch = translator("pccgan")
+    generator = system.generators["a_to_b"]
+    one, _, _ = generator([batch["a"], batch["b"]])
+    other, _, _ = generator([batch["a"], tf.zeros_like(batch["b"])])
+    assert np.abs(one - other).max() > 0
+    losses = system.train_step(batch, tf.constant(0, tf.int64))
+    assert 0 < float(losses["dictionary_usage_a_to_b"]) <= 1.0001
+    reference = system._reference(system._live["a_to_b"])
+    assert np.abs(reference.numpy()).max() > 0
+    np.testing.assert_array_equal(reference, system._reference(system.averages["a_to_b"]))
+
+
+def test_the_extractor_stays_and_its_terms_reach_the_generators(translator, detector):
+    system, batch = translator("medgan", extractor=str(detector), ema_decay=0.0)
+    extractor = system._terms.extractor.network
+    before = [weight.numpy() for weight in extractor.weights]
+    losses = system.train_step(batch, tf.constant(0, tf.int64))
+    assert {"perceptual_a", "perceptual_b", "style_a", "style_b"} <= set(losses)
+    for old, new in zip(before, extractor.weights):
+        np.testing.assert_array_equal(old, new)
+    sizes = system.diagnostics(batch, tf.constant(0, tf.int64))
+    for term in ("perceptual_a", "style_b", "cycle_a"):
+        assert float(sizes[f"gradient_{term}"]) > 0
+    assert 0 < float(sizes["weighted_style_a"]) < float(sizes["weighted_cycle_a"]) * 100
+
+
+def test_terms_without_weight_are_not_there(translator):
+    system, batch = translator("cyclegan")
+    losses = system.train_step(batch, tf.constant(0, tf.int64))
+    words = ("ssim", "perceptual", "style", "nce", "edges", "identity")
+    assert not [name for name in losses if name.startswith(words)]
+    assert system.diagnostics(batch, tf.constant(0, tf.int64)) == {}
+    given = dict(ssim_cycle_weight=1.0, nce_weight=1.0, edge_weight=1.0, identity_weight=1.0)
+    system, batch = translator("cyclegan", **given)
+    losses = system.train_step(batch, tf.constant(0, tf.int64))
+    for word in ("ssim_cycle_a", "nce_a_to_b", "edges_b_to_a", "identity_a"):
+        assert np.isfinite(float(losses[word]))
+
+
+def test_bad_combinations_are_one_line(phantom_folder, tmp_path, monkeypatch, capsys):
+    def no_network(*_, **__):
+        raise Exception("no network here")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr("keras.src.utils.data_utils.get_file", no_network)
+    for module in ("vgg16", "vgg19"):
+        monkeypatch.setattr(f"keras.src.applications.{module}.data_utils.get_file", no_network)
+    run = ("--run", tmp_path / "run", *TINY)
+    cases = (
+        (("--model", "pix2pix", "--data", phantom_folder), "learns from aligned pairs"),
+        (("--model", "medgan", "--data", "phantom"), "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+        (("--model", "medgan", "--set", f"extractor={phantom_folder}"), "no weights/detector.keras"),
+        (("--model", "medgan", "--set", "extractor=resnet"), "wants vgg16, vgg19"),
+        (("--model", "medgan", "--set", "style_weight=0"), "without them it is cyclegan"),
+        (("--preset", "notebook", "--model", "unit"), "that preset is a CycleGAN's"),
+        (("--model", "unit", "--set", "direction=a_to_b"), "needs both directions"),
+        (("--model", "pix2pix", "--set", "outline_weight=1"), "leave out outline_weight="),
+        (("--model", "nothing"), "must be one of cyclegan, pix2pix"),
+        (("--set", "critic_share=0"), "critic_share"),
+    )
+    for words, reason in cases:
+        assert _quietly(train_cyclegan.main, *run, *words) == 2, words
+        complaint = capsys.readouterr().err
+        assert reason in complaint and complaint.count("\n") == 1, complaint
+        assert not (tmp_path / "run").exists()
+
+
+def test_pairs_train_by_patient(tmp_path):
+    """Strips: whole patients are held out; a paired and an unpaired system take the same folder."""
+    rows = ["file,patient"]
+    for seed in range(8):
+        head = draw_phantom(seed, size=48)
+        strip = np.hstack([quantise(head.mri), quantise(head.ct), 255 * head.head.astype(np.uint8)])
+        (tmp_path / "pairs" / "train").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(strip).save(tmp_path / "pairs" / "train" / f"{seed}.png")
+        rows.append(f"train/{seed}.png,patient{seed // 2}")
+    (tmp_path / "pairs" / "patients.csv").write_text("\n".join(rows))
+    for model in ("pix2pix", "cyclegan"):
+        config = make_config(dict(model=model, data=str(tmp_path / "pairs"), image_size=32))
+        data = load_training_data(config, paired=model == "pix2pix")
+        assert data.paired == (model == "pix2pix") and data.aligned
+        sides = {}
+        for row in data.rows:
+            sides.setdefault(row.group, set()).add(row.split)
+        assert len(sides) == 4 and all(len(side) == 1 for side in sides.values())
+        assert {split for side in sides.values() for split in side} == {"train", "validation", "test"}
+    shutil.rmtree(tmp_path / "pairs")
