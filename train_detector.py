@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Train a brain-tumour detector, or continue training one.
 
-    python train_detector.py                                          drawn heads with and without a lesion,
-    runs/detector python train_detector.py --data DIR --run RUN --folds 5           DIR/yes, DIR/no (or any class
-    folders) python train_detector.py --data DIR --run RUN --task segment      images beside their *_mask files
+    python train_detector.py                                        drawn heads with and without a lesion
+    python train_detector.py --data DIR --run RUN --folds 5           DIR/yes, DIR/no (or any class folders)
+    python train_detector.py --data DIR --run RUN --task segment      images beside their *_mask files
     python train_detector.py --run NEW --ensemble RUN RUN             mean of finished runs, beside its members
     python train_detector.py --run RUN --explain FILE FILE            Grad-CAM overlays of a finished run
 

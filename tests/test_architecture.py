@@ -39,7 +39,7 @@ def test_the_loop_names_no_system():
         assert not any(name in file.read_text().lower() for name in REGISTRY), file
 
 
-@pytest.mark.parametrize("script", ["train_cyclegan.py", "train_detector.py", "translate.py"])
+@pytest.mark.parametrize("script", ["train_cyclegan.py", "train_detector.py", "translate.py", "evaluate.py"])
 def test_help(script):
     done = subprocess.run([sys.executable, script, "--help"], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0
@@ -48,7 +48,7 @@ def test_help(script):
 
 def test_import_prints_nothing():
     code = (
-        "import common_tf, detector_tf.training, cyclegan_tf.training, cyclegan_tf.networks.addons as a; "
+        "import common_tf, detector_tf.training, evaluation_tf.evaluation, evaluation_tf.comparison, cyclegan_tf.training, cyclegan_tf.networks.addons as a; "
         "import tensorflow as tf; "
         "a.spectral_normalization(tf.keras.layers.Conv2D(1, 1)); import keras_cv"
     )
