@@ -2,10 +2,11 @@
 """Times one training step of each preset beside the notebook's own step, interleaved in one run.
 
     python benchmarks/step_time.py [--rounds 7] [--presets fast notebook paper] [--output table.json]
+    python benchmarks/step_time.py --systems [--extractor RUN]       each system in ``fast`` size beside CycleGAN's step
 
 Each row is measured in a process of its own that waits for its turn, so that peak memory is that row's alone and no two
 steps run at once; a round times every row once, so that a slow moment of the machine falls on all of them. Printed:
-ratio of the medians and of the minima to the notebook's own step, minimum, median, and peak memory.
+ratio of the medians and of the minima to the first row's step, minimum, median, and peak memory.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import common_tf  # noqa: F401  (sets the logging level before TensorFlow is imp
 BASELINE = "the notebook's own step"
 
 
-def _row_step(name: str):
+def _row_step(name: str, extractor: str):
     """The step of a row as a function of no arguments, and a description."""
     import numpy as np
     import tensorflow as tf
@@ -43,8 +44,11 @@ def _row_step(name: str):
     from cyclegan_tf.translators import build_translator
 
     use_threads_for_two_halves()
-    preset, _, precision = name.partition(", ")
-    config = make_config({"preset": preset, "precision": precision or "auto"})
+    words, _, precision = name.partition(", ")
+    preset, _, model = words.partition(" ")
+    config = make_config(
+        {"preset": preset, "model": model or "cyclegan", "precision": precision or "auto", "extractor": extractor}
+    )
     policy = precision_policy(config.precision)
     translator = build_translator(config, policy=policy, total_steps=1000)
     batch = {key: tf.constant(images[i][..., : config.channels]) for i, key in enumerate("ab")}
@@ -57,8 +61,8 @@ def _row_step(name: str):
     return run, policy
 
 
-def _serve(name: str, pipe) -> None:
-    step, policy = _row_step(name)
+def _serve(name: str, extractor: str, pipe) -> None:
+    step, policy = _row_step(name, extractor)
     step()
     step()
     pipe.send(policy)
@@ -75,12 +79,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="times each row is timed (default: %(default)s)")
     parser.add_argument("--presets", nargs="+", default=["fast", "notebook", "notebook, float32", "paper"])
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
+    parser.add_argument("--systems", action="store_true", help="time the translation systems instead of the presets")
+    parser.add_argument("--extractor", default="", metavar="RUN", help="detector's run, for medgan")
     arguments = parser.parse_args()
+    names = [BASELINE, *arguments.presets]
+    if arguments.systems:
+        from cyclegan_tf.config import MODELS
+
+        names = [f"fast {model}" for model in MODELS if model != "medgan" or arguments.extractor]
     context = multiprocessing.get_context("spawn")
     rows = {}
-    for name in [BASELINE, *arguments.presets]:
+    for name in names:
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(name, theirs), daemon=True)
+        process = context.Process(target=_serve, args=(name, arguments.extractor, theirs), daemon=True)
         process.start()
         theirs.close()  # so that a row that dies ends the run instead of blocking it
         rows[name] = dict(pipe=ours, process=process, policy=ours.recv(), seconds=[])
@@ -92,7 +103,7 @@ def main() -> None:
         row["pipe"].send(False)
         row["memory"] = row["pipe"].recv()
         row["process"].join()
-    base = rows[BASELINE]["seconds"]
+    base = rows[names[0]]["seconds"]
     table = []
     for name, row in rows.items():
         seconds = row["seconds"]

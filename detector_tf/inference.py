@@ -19,6 +19,7 @@ from common_tf.runs.folder import CONFIG_FILE
 from detector_tf.batches import with_channels
 from detector_tf.config import DetectorConfig
 from detector_tf.detector import batched_logits
+from detector_tf.folds import refuse_folds
 from detector_tf.model_file import load_model
 from detector_tf.preprocessing import DetectorInput
 
@@ -64,8 +65,7 @@ def load_detector(run: Path) -> TrainedDetector:
     run = Path(run)
     if not run.is_dir():
         raise UserError(f"{run}: no such folder; give the folder of a detector's run")
-    if (run / "fold-0").is_dir():
-        raise UserError(f"{run}: a cross-validation; give one of its folds, such as {run / 'fold-0'}")
+    refuse_folds(run)
     config = load_config(run / CONFIG_FILE, DetectorConfig)
     model = load_model(run)
     try:

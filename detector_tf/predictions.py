@@ -22,6 +22,7 @@ from common_tf.runs.files import replace_json, replace_text
 from detector_tf.config import DetectorConfig
 from detector_tf.data import DetectorData
 from detector_tf.figures import save_figures
+from detector_tf.folds import fold_folder
 from detector_tf.splits import unleaked
 
 PREDICTIONS_FILE = "predictions.csv"
@@ -151,7 +152,7 @@ def judge_fold(
 def judge_run(run: Path, config: DetectorConfig, data: DetectorData, splits: Sequence) -> None:
     """Pools the folds of a cross-validation, and prints the table of the run."""
     if config.folds:
-        folds = [read_predictions(run / f"fold-{number}") for number in range(len(splits))]
+        folds = [read_predictions(fold_folder(run, config, number)) for number in range(len(splits))]
         pooled = Predictions(data.classes, [row for fold in folds for row in fold.rows])
         pooled.write(run / PREDICTIONS_FILE)
         metrics = judge(pooled.select(split="test"))

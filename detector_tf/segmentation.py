@@ -25,6 +25,7 @@ from detector_tf.config import DetectorConfig
 from detector_tf.detector import Detector, batched_logits
 from detector_tf.figures import save_contours
 from detector_tf.fitting import fit
+from detector_tf.folds import fold_folder
 from detector_tf.model_file import load_model
 from detector_tf.weights import build_started
 
@@ -61,7 +62,7 @@ def train_segmenter(folder: RunFolder, config: DetectorConfig) -> bool:
     print(f"data: {config.data}, {len(slices.names)} slices of {patients} patients, {positive.sum()} with a lesion")
     folder.begin()
     for number, split in enumerate(splits):
-        path = folder.path / f"fold-{number}" if config.folds else folder.path
+        path = fold_folder(folder.path, config, number)
         if config.folds:
             print(f"fold {number + 1} of {config.folds}", flush=True)
             path.mkdir(exist_ok=True)
@@ -135,7 +136,7 @@ def _judge_run(run: Path, config: DetectorConfig, slices: Slices, splits: Sequen
     tested = np.zeros(len(slices.names), bool)
     gray = slices.images[..., _FLAIR if slices.images.shape[-1] == 3 else 0]
     for number, split in enumerate(splits):
-        model = load_model(run / f"fold-{number}" if config.folds else run)
+        model = load_model(fold_folder(run, config, number))
         test = split["test"]
         logits = batched_logits(lambda batch, m=model: m(batch, training=False), slices.images[test], batch_size=8)
         predicted[test] = expit(logits[..., 0]) > 0.5

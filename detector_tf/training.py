@@ -20,6 +20,7 @@ from detector_tf.config import DetectorConfig
 from detector_tf.data import DetectorData, load_detector_data, split_counts
 from detector_tf.detector import Detector, batched_logits
 from detector_tf.fitting import fit
+from detector_tf.folds import fold_folder, fold_name
 from detector_tf.gradcam import explain_worst
 from detector_tf.inference import two_sided, write_record
 from detector_tf.model_file import load_model
@@ -63,11 +64,6 @@ def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto") -
                 return False
         judge_run(folder.path, config, data, splits)
         return True
-
-
-def fold_folder(run: Path, config: DetectorConfig, number: int) -> Path:
-    """Where a fold's training lies: in the run itself for a hold-out."""
-    return Path(run) / f"fold-{number}" if config.folds else Path(run)
 
 
 def _train_fold(path: Path, config: DetectorConfig, data: DetectorData, split: Mapping, number: int) -> bool:
@@ -172,7 +168,7 @@ def _say_data(config: DetectorConfig, data: DetectorData, splits) -> None:
 
 
 def _write_data(path: Path, config: DetectorConfig, data: DetectorData, splits) -> None:
-    names = [f"fold-{i}" for i in np.argmax([split["test"] for split in splits], axis=0)] if config.folds else None
+    names = [fold_name(i) for i in np.argmax([split["test"] for split in splits], axis=0)] if config.folds else None
     rows = with_splits(data.rows, names or split_names(splits[0]))
     write_manifest(path / "manifest.csv", [*rows, *data.skipped])
     record = {"counts": [split_counts(data, split) for split in splits], "findings": audit_record(data.findings)}

@@ -9,7 +9,8 @@ import tensorflow as tf
 from common_tf.errors import UserError
 from detector_tf.backbones import HEAD_LAYERS, backbone_part, build_detector
 from detector_tf.config import DetectorConfig
-from detector_tf.model_file import MODEL_FILE, load_model
+from detector_tf.folds import refuse_folds
+from detector_tf.model_file import load_model
 
 _IMAGENET_FILES = {
     "vgg16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
@@ -61,8 +62,7 @@ def _imagenet(config: DetectorConfig, classes: int, policy: str) -> tf.keras.Mod
 
 
 def _from_run(network: tf.keras.Model, run: Path) -> str:
-    if not (run / MODEL_FILE).exists() and (run / "fold-0" / MODEL_FILE).exists():
-        raise UserError(f"--weights {run}: a cross-validation; give one of its folds, such as {run / 'fold-0'}")
+    refuse_folds(run, flag="--weights ")
     other = load_model(run)
     if other.name != network.name:
         raise UserError(f"--weights {run}: holds a {other.name}, not a {network.name}; add --backbone {other.name}")

@@ -13,6 +13,7 @@ import tensorflow as tf
 from common_tf.errors import UserError
 from common_tf.images.geometry import resize
 from detector_tf.batches import with_channels
+from detector_tf.folds import fold_folders
 from detector_tf.inference import load_detector
 from detector_tf.model_file import MODEL_FILE
 from evaluation_tf.cache import ArrayCache, content_hash, file_hash
@@ -119,9 +120,7 @@ def detector_features(run: Path) -> Extractor:
     Raises:
         UserError: no finished run.
     """
-    run = Path(run)
-    if (run / "fold-0").is_dir():
-        run = run / "fold-0"
+    run = fold_folders(run)[0]
     detector = load_detector(run)
     pooled = tf.keras.Model(detector.model.input, detector.model.get_layer("features").output)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from common_tf.errors import UserError
 from common_tf.images.reading import ImageData
+from detector_tf.folds import fold_folders
 from detector_tf.gradcam import grad_cam
 from detector_tf.inference import load_detector
 from detector_tf.model_file import MODEL_FILE
@@ -50,8 +51,7 @@ class Panel:
             UserError: no finished run, or classes of which none says "no tumour".
         """
         self.run = Path(run)
-        folds = sorted(self.run.glob("fold-*"), key=lambda path: int(path.name.split("-")[1]))
-        self._folders = folds or [self.run]
+        self._folders = fold_folders(self.run)
         self._detectors = [load_detector(folder) for folder in self._folders]
         self._cache = cache
         self._keys = [

@@ -48,7 +48,8 @@ def test_help(script):
 
 def test_import_prints_nothing():
     code = (
-        "import common_tf, detector_tf.training, evaluation_tf.evaluation, evaluation_tf.comparison, cyclegan_tf.training, cyclegan_tf.networks.addons as a; "
+        "import common_tf, detector_tf.training, evaluation_tf.evaluation, evaluation_tf.comparison; "
+        "import cyclegan_tf.training, cyclegan_tf.networks.addons as a; "
         "import tensorflow as tf; "
         "a.spectral_normalization(tf.keras.layers.Conv2D(1, 1)); import keras_cv"
     )
