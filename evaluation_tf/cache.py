@@ -57,3 +57,9 @@ class ArrayCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_file(path, lambda temporary: np.savez(temporary, **arrays))
         return arrays
+
+    def values(self, name: str, function: Callable, *inputs, **options) -> np.ndarray:
+        """``function(*inputs, **options)``, kept by the function's name and the content of everything it was given."""
+        given = [part for pair in sorted(options.items()) for part in pair]
+        key = content_hash("values", name, *inputs, *given)
+        return self.arrays(key, lambda: {"values": function(*inputs, **options)})["values"]

@@ -165,9 +165,9 @@ def _direction(section: Section, loaded, names, source: str, test: PairedPicture
     predictions += [
         (name, images, kind) for name, (images, kind) in fitted_floors(test, fitting, source, target).items()
     ]
+    how = dict(groups=interval_groups(test), unit=interval_words(test), section=section, cache=loaded[0].cache)
     for name, images, kind in predictions:
-        cells = measure(images, truth, _METRICS, mask=test.mask, groups=interval_groups(test), section=section,
-                        unit=interval_words(test))  # fmt: skip
+        cells = measure(images, truth, _METRICS, mask=test.mask, **how)
         distance = sliced_wasserstein(truth / 255.0, images / 255.0)
         rows.append(Row(name, {**cells, _TEXTURE.key: plain_number(distance, len(images))}, kind))
     if source == loaded[0].translator.config.domain_names[0]:

@@ -46,15 +46,16 @@ def content_section(outputs: Outputs, test: TestSet) -> Section:
         target = outputs.target(source)
         direction = f"{source} to {target}"
         fake, _ = outputs.squares(given.squares, source)
-        unit, output = given.squares / 255.0, fake / 255.0
+        keep = outputs.cache.values
+        pair, inside = (given.squares, fake), dict(mask=given.masks)
         shuffled = np.roll(np.arange(len(fake)), max(1, len(fake) // 2))
         groups = given.groups
         cells = {
-            "edges": mean_over(metrics.edge_agreement(unit, output, mask=given.masks), groups),
-            "pearson": mean_over(pearson(unit, output, mask=given.masks), groups),
-            "table_share": mean_over(metrics.table_share(unit, output, mask=given.masks), groups),
+            "edges": mean_over(keep("edges", _edges, *pair, **inside), groups),
+            "pearson": mean_over(keep("pearson", pearson, *pair, **inside), groups),
+            "table_share": mean_over(keep("table", _table_share, *pair, **inside), groups),
         }
-        floor = metrics.edge_agreement(unit, output[shuffled], mask=given.masks)
+        floor = keep("edges", _edges, given.squares, fake[shuffled], **inside)
         content += [
             Row(direction, cells),
             Row(f"{direction}, another slice's output", {"edges": mean_over(floor, groups)}, "floor"),
@@ -66,7 +67,8 @@ def content_section(outputs: Outputs, test: TestSet) -> Section:
             values = {
                 _DIVERSITY.key: plain_number(metrics.diversity(squares / 255.0), len(squares)),
                 _CHECKERBOARD.key: mean_over(
-                    metrics.checkerboard(squares), given.groups if kind == "result" else test.slices[target].groups
+                    keep("checkerboard", metrics.checkerboard, squares),
+                    given.groups if kind == "result" else test.slices[target].groups,
                 ),
             }
             sets.append(Row(label, values, kind))
@@ -91,6 +93,14 @@ def content_section(outputs: Outputs, test: TestSet) -> Section:
     else:
         section.gaps.append(Gap("hidden signals", "the run has no way back"))
     return section
+
+
+def _edges(first: np.ndarray, second: np.ndarray, *, mask: np.ndarray) -> np.ndarray:
+    return metrics.edge_agreement(first / 255.0, second / 255.0, mask=mask)
+
+
+def _table_share(first: np.ndarray, second: np.ndarray, *, mask: np.ndarray) -> np.ndarray:
+    return metrics.table_share(first / 255.0, second / 255.0, mask=mask)
 
 
 def _warn(section: Section, direction: str, cells, sets, errors) -> None:

@@ -78,7 +78,7 @@ def distribution_section(outputs: Outputs, test: TestSet, extractors: list, gaps
             "slices of its own.",
         )
         for name, squares, kind in rows:
-            cells = {SWD.key: plain_number(sliced_wasserstein(_unit(reference[:count]), _unit(squares)), count)}
+            cells = {SWD.key: plain_number(float(cache.values("swd", _texture, reference[:count], squares)), count)}
             for extractor in extractors:
                 cells.update(_distances(extractor, reference[:count], squares, cache, section))
             table.rows.append(Row(name, cells, kind))
@@ -151,5 +151,5 @@ def _gap(section: Section, what: str, reason: str) -> None:
         section.gaps.append(gap)
 
 
-def _unit(squares: np.ndarray) -> np.ndarray:
-    return squares.astype(np.float32) / 255
+def _texture(first: np.ndarray, second: np.ndarray) -> float:
+    return sliced_wasserstein(first.astype(np.float32) / 255, second.astype(np.float32) / 255)

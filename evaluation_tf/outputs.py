@@ -48,12 +48,13 @@ class Outputs:
     Attributes:
         translator: the loaded run.
         run: its folder.
+        cache: where they are kept.
     """
 
     def __init__(self, run: Path, cache: ArrayCache):
         self.run = Path(run)
         self.translator: TrainedTranslator = load_translator(run)
-        self._cache = cache
+        self.cache = cache
         parts = [(self.run / name).read_bytes() for name in (CONFIG_FILE, PREPARATION_FILE)]
         files = sorted(self.translator.record["files"].values())
         self.weights_hash = content_hash(*[(self.run / "weights" / file).read_bytes() for file in files])
@@ -98,7 +99,7 @@ class Outputs:
                 results["cycled"] = quantise(self.translator.translate(fake, back))
             return results
 
-        arrays = self._cache.arrays(content_hash("squares", self._key, there, squares), compute)
+        arrays = self.cache.arrays(content_hash("squares", self._key, there, squares), compute)
         return arrays["fake"], arrays.get("cycled")
 
     def perturbed_cycles(self, squares: np.ndarray, masks: np.ndarray, source: str) -> Mapping[str, np.ndarray]:
@@ -113,7 +114,7 @@ class Outputs:
                 name: mae(units, self.translator.translate(image, back), mask=masks) for name, image in between.items()
             }
 
-        return self._cache.arrays(content_hash("perturbed", self._key, there, squares, masks), compute)
+        return self.cache.arrays(content_hash("perturbed", self._key, there, squares, masks), compute)
 
     def pictures(self, pictures: Sequence[np.ndarray], source: str) -> list:
         """Translated pictures of any size, uint8 as translate.py would save them.
@@ -131,5 +132,5 @@ class Outputs:
                 results += self.translator.translate_pictures(part, source=source, network=there)
             return {f"{number:06d}": quantise(result) for number, result in enumerate(results)}
 
-        arrays = self._cache.arrays(content_hash("pictures", self._key, there, *pictures), compute)
+        arrays = self.cache.arrays(content_hash("pictures", self._key, there, *pictures), compute)
         return [arrays[name] for name in sorted(arrays)]

@@ -1,5 +1,6 @@
 """How near is an image to its truth, and how much of it survives a cycle?"""
 
+from functools import partial
 from typing import Mapping, Optional
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from common_tf.images.pairs import PairedPictures
 from common_tf.metrics import similarity as metrics
 from common_tf.metrics.floors import apply_intensity_table, fit_intensity_table
+from evaluation_tf.cache import ArrayCache
 from evaluation_tf.measurement import Column, Gap, Row, Section, Table, mean_over, plain_number
 from evaluation_tf.outputs import Outputs
 from evaluation_tf.slices import TestSet
@@ -30,6 +32,7 @@ _FULL = (
            "higher"),
 )  # fmt: skip
 _DOCUMENT_PAIRS = 40
+_BATCH = 32
 
 
 def cycle_section(outputs: Outputs, test: TestSet) -> Section:
@@ -42,13 +45,24 @@ def cycle_section(outputs: Outputs, test: TestSet) -> Section:
         "the content checks).",
     )
     for region, columns in (("head", IN_MASK), ("full", _FULL)):
-        rows = []
+        rows, how = [], dict(section=section, cache=outputs.cache)
         for source, given in test.slices.items():
             _, cycled = outputs.squares(given.squares, source)
             mask = given.masks if region == "head" else None
             name = f"{source} to {outputs.target(source)} and back"
             rows.append(
-                Row(name, measure(cycled, given.squares, columns, mask=mask, groups=given.groups, section=section))
+                Row(
+                    name,
+                    measure(
+                        cycled,
+                        given.squares,
+                        columns,
+                        mask=mask,
+                        groups=given.groups,
+                        section=section,
+                        cache=outputs.cache,
+                    ),
+                )
             )
         where = "inside the head" if region == "head" else "full frame"
         section.tables.append(
@@ -93,13 +107,11 @@ def pair_section(outputs: Outputs, pairs: PairedPictures, fitting: Optional[Pair
         for region, columns in (("head", IN_MASK), ("full", _FULL)):
             mask = pairs.mask if region == "head" else None
             rows = []
+            how = dict(groups=interval_groups(pairs), unit=interval_words(pairs), section=section, cache=outputs.cache)
             for label, (images, kind) in predictions.items():
                 if images is None:
                     continue
-                cells = measure(
-                    images, truth, columns, mask=mask, groups=interval_groups(pairs), section=section,
-                    unit=interval_words(pairs),
-                )  # fmt: skip
+                cells = measure(images, truth, columns, mask=mask, **how)
                 rows.append(Row(label, cells, kind))
             where = "inside the head" if region == "head" else "full frame"
             section.tables.append(
@@ -134,21 +146,32 @@ def document_ssim(outputs: Outputs, test: TestSet) -> Section:
             (f"{source} to {target}, one output for all", np.repeat(fake[:1], 2, axis=0), "floor"),
             (f"{source} to {target}, black images", np.zeros_like(real[:1]), "floor"),
         ):
-            value = metrics.all_pairs_ssim(real / 255.0, images / 255.0)
+            value = float(outputs.cache.values("all pairs", _all_pairs, real, images))
             rows.append(Row(label, {column.key: plain_number(value, len(real) * len(images))}, kind))
     caption = f"n counts pairs; at most {_DOCUMENT_PAIRS} images of a side."
     section.tables.append(Table("document_ssim", "SSIM over all pairs", [column], rows, caption))
     return section
 
 
-def measure(images, truth, columns, *, mask, groups, section: Section, unit: str = "groups") -> Mapping:
-    """Measures uint8 images against uint8 truth; what cannot be computed becomes a gap of the section."""
-    images, truth = (np.asarray(side, np.float32) / 255 for side in (images, truth))
+def measure(
+    images, truth, columns, *, mask, groups, section: Section, cache: ArrayCache, unit: str = "groups"
+) -> Mapping:
+    """Measures uint8 images against uint8 truth; what cannot be computed becomes a gap of the section.
+
+    Args:
+        images, truth: ``(n, height, width)``.
+        columns: each with the name of a function of `common_tf.metrics.similarity` as its key.
+        mask: bool of the same shape, or ``None`` for the full frame.
+        groups: for the intervals.
+        section: that gets the gaps.
+        cache: of the values.
+        unit: what the groups are.
+    """
+    options = {} if mask is None else {"mask": mask}
     cells = {}
     for column in columns:
-        function = getattr(metrics, column.key)
         try:
-            values = function(images, truth) if mask is None else function(images, truth, mask=mask)
+            values = cache.values(column.key, partial(_on_units, column.key), images, truth, **options)
         except ValueError as error:
             gap = Gap(column.title, str(error))
             if gap not in section.gaps:
@@ -157,6 +180,17 @@ def measure(images, truth, columns, *, mask, groups, section: Section, unit: str
         # A picture without error has an infinite PSNR, and a mean over it says nothing.
         cells[column.key] = mean_over(np.where(np.isinf(values), np.nan, values), groups, unit=unit)
     return cells
+
+
+def _on_units(name: str, images: np.ndarray, truth: np.ndarray, **options) -> np.ndarray:
+    """A similarity of images in [0, 1], batch by batch: a whole test set in double precision fills the memory."""
+    results = []
+    for start in range(0, len(images), _BATCH):
+        part = slice(start, start + _BATCH)
+        given = {key: value[part] for key, value in options.items()}
+        units = (np.asarray(side[part], np.float32) / 255 for side in (images, truth))
+        results.append(getattr(metrics, name)(*units, **given))
+    return np.concatenate(results)
 
 
 def fitted_floors(pairs: PairedPictures, fitting: Optional[PairedPictures], source: str, target: str) -> dict:
@@ -185,6 +219,10 @@ def fitted_floors(pairs: PairedPictures, fitting: Optional[PairedPictures], sour
     if mean_images is not None:
         floors[f"floor: mean image ({words})"] = (_stored(mean_images), "floor")
     return floors
+
+
+def _all_pairs(real: np.ndarray, images: np.ndarray) -> float:
+    return metrics.all_pairs_ssim(real / 255.0, images / 255.0)
 
 
 def _stored(unit: np.ndarray) -> np.ndarray:
