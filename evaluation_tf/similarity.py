@@ -50,20 +50,8 @@ def cycle_section(outputs: Outputs, test: TestSet) -> Section:
             _, cycled = outputs.squares(given.squares, source)
             mask = given.masks if region == "head" else None
             name = f"{source} to {outputs.target(source)} and back"
-            rows.append(
-                Row(
-                    name,
-                    measure(
-                        cycled,
-                        given.squares,
-                        columns,
-                        mask=mask,
-                        groups=given.groups,
-                        section=section,
-                        cache=outputs.cache,
-                    ),
-                )
-            )
+            cells = measure(cycled, given.squares, columns, mask=mask, groups=given.groups, **how)
+            rows.append(Row(name, cells))
         where = "inside the head" if region == "head" else "full frame"
         section.tables.append(
             Table(f"cycle_{region}", f"Cycle, {where}", columns, rows, "Squares of the network's size.")
