@@ -101,7 +101,7 @@ MODELS: Mapping[str, Mapping] = {
         adversarial="bce",
         adversarial_weight=10.0,
         cycle_weight=100.0,
-        cycle_ramp=0.0,
+        cycle_weight_start=10.0,
         cycle_flips=False,
         outline_weight=100.0,
         pool_size=0,
@@ -118,7 +118,7 @@ MODELS: Mapping[str, Mapping] = {
 # In their own papers' size, over the values above.
 _PAPER_MODELS: Mapping[str, Mapping] = {
     "pix2pix": dict(generator="unet", identity_weight=0.0),
-    "unit": dict(generator_filters=64, learning_rate=1e-4, identity_weight=0.0, outline_weight=0.0),
+    "unit": dict(generator_filters=64, learning_rate=1e-4, identity_weight=0.0, outline_weight=0.0, cycle_ramp=0.0),
     "pccgan": dict(generator_filters=64, cycle_weight=10.0, cycle_weight_start=10.0, outline_weight=0.0),
     "cut": dict(identity_weight=0.0, outline_weight=0.0),
     "fastcut": dict(identity_weight=0.0, outline_weight=0.0),

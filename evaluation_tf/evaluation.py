@@ -141,7 +141,8 @@ class _Evaluation:
             )
         if request.labelled is not None and self.panel is None:
             raise UserError(f"--labelled {request.labelled}: is for a detector; add --detector RUN")
-        self.test = load_test_set(self.outputs.translator, self.outputs.run, request.data or config.data)
+        data = request.data or config.data
+        self.test = load_test_set(self.outputs.translator, self.outputs.run, data, self.cache)
         if request.pairs is not None:
             folder = Path(request.pairs)
             self.pairs = read_pairs(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from common_tf.splits.seen import seen_in_training
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.data import held_out_phantoms, phantom_side, training_phantoms
 from cyclegan_tf.inference import TrainedTranslator
+from evaluation_tf.cache import ArrayCache, content_hash, file_hash
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,14 @@ class TestSet:
     phantoms: Sequence = ()
 
 
-def load_test_set(translator: TrainedTranslator, run: Path, data: str) -> TestSet:
+def load_test_set(translator: TrainedTranslator, run: Path, data: str, cache: ArrayCache) -> TestSet:
     """The test slices of both domains: those of the run's manifest, or of a folder that the run did not train on.
 
     Args:
         translator: of the run.
         run: its folder.
         data: ``phantom``, or a folder with testA/ and testB/.
+        cache: of prepared slices.
 
     Raises:
         UserError: no such folder, or no slices left to test on.
@@ -82,11 +84,11 @@ def load_test_set(translator: TrainedTranslator, run: Path, data: str) -> TestSe
     own = {name: [row for row in read_manifest(manifest) if row.label == name] for name in names}
     test = {name: [row for row in rows if row.split == "test"] for name, rows in own.items()}
     if all(rows and all((folder / row.path).exists() for row in rows) for rows in test.values()):
-        return _own(translator, folder, own, test)
-    return _foreign(translator, folder, manifest)
+        return _own(translator, folder, own, test, cache)
+    return _foreign(translator, folder, manifest, cache)
 
 
-def _own(translator, folder: Path, own: Mapping[str, Sequence[ManifestRow]], test: Mapping) -> TestSet:
+def _own(translator, folder: Path, own: Mapping[str, Sequence[ManifestRow]], test: Mapping, cache) -> TestSet:
     slices = {}
     for name, rows in test.items():
         training = [row for row in own[name] if row.split == "train"]
@@ -97,11 +99,12 @@ def _own(translator, folder: Path, own: Mapping[str, Sequence[ManifestRow]], tes
             [folder / row.path for row in rows],
             groups=np.array([row.group for row in rows]),
             training=[folder / training[i].path for i in sorted(chosen)],
+            cache=cache,
         )
     return TestSet(slices, "the test slices of the run's own manifest, whole near-duplicate groups", ())
 
 
-def _foreign(translator, folder: Path, manifest: Path) -> TestSet:
+def _foreign(translator, folder: Path, manifest: Path, cache: ArrayCache) -> TestSet:
     slices, warnings = {}, ["these are not the data that the run was trained on"]
     for letter, name in zip("AB", translator.config.domain_names):
         sides = [folder / f"{kind}{letter}" for kind in ("test", "train")]
@@ -116,26 +119,35 @@ def _foreign(translator, folder: Path, manifest: Path) -> TestSet:
         if not kept:
             raise UserError(f"--data {folder}: no {name} slice in {side.name} that the run has not trained on")
         groups = group_numbers(len(kept), near_duplicate_pairs(kept))
-        slices[name] = _slices(translator, name, [file.path for file in kept], groups=groups, training=[])
+        slices[name] = _slices(translator, name, [file.path for file in kept], groups=groups, training=[], cache=cache)
     return TestSet(slices, f"all usable slices of {folder.name} that the run has not seen", tuple(warnings))
 
 
-def _slices(translator, domain: str, paths: Sequence[Path], *, groups: np.ndarray, training: Sequence[Path]) -> Slices:
+def _slices(
+    translator, domain: str, paths: Sequence[Path], *, groups: np.ndarray, training: Sequence[Path], cache: ArrayCache
+) -> Slices:
     missing = [path for path in (*paths, *training) if not path.exists()]
     if missing:
         raise UserError(f"--data: {len(missing)} files of the run's manifest are not there ({missing[0]}, ...)")
-    squares = _squares(translator, domain, [read_image(path) for path in paths])
+
+    def prepared(files: Sequence[Path]) -> np.ndarray:
+        size, preparation = translator.config.image_size, translator.preparations[domain]
+        key = content_hash("prepared", size, preparation, *(file_hash(file) for file in files))
+        pictures = (read_image(file) for file in files)
+        return cache.arrays(key, lambda: {"squares": _squares(translator, domain, pictures)})["squares"]
+
+    squares = prepared(paths)
     return Slices(
         domain=domain,
         squares=squares,
         masks=_masks(translator, squares),
         names=[path.name for path in paths],
         groups=groups,
-        training=_squares(translator, domain, [read_image(path) for path in training]),
+        training=prepared(training),
     )
 
 
-def _squares(translator: TrainedTranslator, domain: str, pictures: Sequence[ImageData]) -> np.ndarray:
+def _squares(translator: TrainedTranslator, domain: str, pictures: Iterable[ImageData]) -> np.ndarray:
     size, preparation = translator.config.image_size, translator.preparations[domain]
     squares = [quantise(prepare(p.pixels, preparation, bits=p.bits, size=size).pixels) for p in pictures]
     return np.stack(squares) if squares else np.zeros((0, size, size), np.uint8)

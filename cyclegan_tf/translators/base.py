@@ -9,7 +9,7 @@ from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.image_pool import ImagePool
 from cyclegan_tf.losses import ADVERSARIAL, head_mask
 from cyclegan_tf.networks.build import build_generator
-from cyclegan_tf.optimization import LinearDecay
+from cyclegan_tf.optimization import LinearDecay, ramp
 
 A_TO_B, B_TO_A = "a_to_b", "b_to_a"
 DIRECTIONS = (A_TO_B, B_TO_A)
@@ -162,6 +162,12 @@ class AdversarialTranslator(Translator):
         if not self.config.critic_sees_outline:
             return images
         return tf.concat([images, 2.0 * head_mask(source) - 1.0], axis=-1)
+
+    def cycle_weight(self, step: tf.Tensor) -> tf.Tensor:
+        """The weight of the cycle loss at a step; it rises over ``cycle_ramp`` of the training."""
+        config = self.config
+        steps = config.cycle_ramp * self.total_steps
+        return ramp(step, start=config.cycle_weight_start, end=config.cycle_weight, steps=steps)
 
     def scaled(self, loss: tf.Tensor) -> tf.Tensor:
         """The loss as gradients are to be taken of it."""

@@ -9,7 +9,6 @@ from cyclegan_tf.cycle_terms import CycleTerms
 from cyclegan_tf.losses import ADVERSARIAL, edge_consistency, l1, outside_head
 from cyclegan_tf.networks.build import build_discriminator, build_generator
 from cyclegan_tf.networks.contrast import PatchContrast
-from cyclegan_tf.optimization import ramp
 from cyclegan_tf.translators.base import A_TO_B, B_TO_A, AdversarialTranslator, fan_out
 
 
@@ -98,7 +97,7 @@ class CycleGAN(AdversarialTranslator):
         weights = dict.fromkeys(losses, config.adversarial_weight)
         (cycled_a, structure_a), (cycled_b, structure_b) = fan_out(cycled_a, 2), fan_out(cycled_b, 2)
         losses["cycle_a"], losses["cycle_b"] = l1(cycled_a, flip(real_a)), l1(cycled_b, flip(real_b))
-        weights["cycle_a"] = weights["cycle_b"] = self._cycle_weight(step)
+        weights["cycle_a"] = weights["cycle_b"] = self.cycle_weight(step)
         for letter, real, cycled in (("a", real_a, structure_a), ("b", real_b, structure_b)):
             for name, value in self._terms(flip(real), cycled).items():
                 losses[f"{name}_{letter}"], weights[f"{name}_{letter}"] = value, self._terms.weights[name]
@@ -173,11 +172,6 @@ class CycleGAN(AdversarialTranslator):
             return images
 
         return flip
-
-    def _cycle_weight(self, step):
-        config = self.config
-        steps = config.cycle_ramp * self.total_steps
-        return ramp(step, start=config.cycle_weight_start, end=config.cycle_weight, steps=steps)
 
     def _translate_and_keep(self, generator, source, target):
         """The source translated, and the target left unchanged (``None`` where the identity loss has no weight)."""

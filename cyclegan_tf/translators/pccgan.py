@@ -21,7 +21,6 @@ from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.losses import ADVERSARIAL, l1, outside_head
 from cyclegan_tf.networks.build import build_discriminator
 from cyclegan_tf.networks.pccgan import ATOMS, conditional_generator, with_reference
-from cyclegan_tf.optimization import ramp
 from cyclegan_tf.translators.base import A_TO_B, B_TO_A, DIRECTIONS, SIDES, AdversarialTranslator, fan_out
 
 _GRID = 4
@@ -64,7 +63,6 @@ class PCCGAN(AdversarialTranslator):
 
     @tf.function(autograph=False)
     def train_step(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        config = self.config
         conditions = {direction: self._condition(direction, batch, step) for direction in DIRECTIONS}
         losses = {}
         with tf.GradientTape(persistent=True) as tape:
@@ -72,8 +70,7 @@ class PCCGAN(AdversarialTranslator):
             for direction in DIRECTIONS:
                 mine, back[direction] = self._translate(direction, batch, conditions[direction], step, losses)
                 total += mine
-            steps = config.cycle_ramp * self.total_steps
-            weight = ramp(step, start=config.cycle_weight_start, end=config.cycle_weight, steps=steps)
+            weight = self.cycle_weight(step)
             for direction in DIRECTIONS:
                 letter, forth = SIDES[direction][1], B_TO_A if direction == A_TO_B else A_TO_B
                 cycled, *_ = self.generators[direction]([back[forth], conditions[direction]], training=True)

@@ -74,7 +74,7 @@ class UNIT(AdversarialTranslator):
                 "kl": divergence + divergence_again,
             }
             total = config.reconstruction_weight * (losses["reconstruction_a"] + losses["reconstruction_b"])
-            total += config.cycle_weight * (losses["cycle_a"] + losses["cycle_b"]) + config.kl_weight * losses["kl"]
+            total += self.cycle_weight(step) * (losses["cycle_a"] + losses["cycle_b"]) + config.kl_weight * losses["kl"]
             for direction, fake, out in ((A_TO_B, fake_b, out_b), (B_TO_A, fake_a, out_a)):
                 total += self._judge(direction, batch, fake, out, step, losses)
             critics = losses["critic_a"] + losses["critic_b"]
