@@ -169,6 +169,9 @@ def _labelled_cases(outputs: Outputs, panel: Panel, folder: Path, domain: str, s
 
 
 def _verdicts(section: Section, panel: Panel, cases: Cases, domain: str, figures: Path) -> None:
+    fewest = min(int(cases.tumour.sum()), int((~cases.tumour).sum()))
+    if fewest < _FEWEST:
+        section.warnings.append(f"of one class there are only {fewest} labelled images: its figures mean little")
     before = panel.judge(cases.before, cases.folds)
     verdicts = {f"real {domain}": before}
     flips = []
