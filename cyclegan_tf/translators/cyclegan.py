@@ -58,7 +58,7 @@ class CycleGAN(AdversarialTranslator):
         # Without a pool the critics judge the same fakes in both games: one forward pass serves both.
         with tf.GradientTape(persistent=True) as tape:
             losses, weighted, shown = self._generator_losses(batch, step)
-            total = tf.add_n(list(weighted.values()))
+            total = sum(weighted.values())
             for name in ("a", "b"):
                 real, fake, judged = shown[name]
                 critic = {"a": self.critic_a, "b": self.critic_b}[name]

@@ -50,10 +50,11 @@ def test_directions_and_that_swapped_generators_fail():
 @pytest.mark.parametrize("generator, adversarial", [("light", "lsgan"), ("resnet6", "bce"), ("unet", "hinge")])
 def test_every_network_learns(generator, adversarial):
     translator = _build(generator=generator, adversarial=adversarial, identity_weight=5.0, pool_size=2)
-    before = {network.name: network.get_weights() for network in translator._trained()}
+    trained = (translator.a_to_b, translator.b_to_a, translator.critic_a, translator.critic_b)
+    before = {network.name: network.get_weights() for network in trained}
     losses = _train(translator, 2)
     assert all(np.isfinite(value) for value in losses.values())
-    for network in translator._trained():
+    for network in trained:
         changed = [not np.array_equal(a, b) for a, b in zip(before[network.name], network.get_weights())]
         assert np.mean(changed) > 0.5, network.name
 
@@ -142,9 +143,9 @@ def test_cycle_with_flips_sees_a_shift():
 
 def test_cycle_weight_rises():
     translator = _build(cycle_weight=5.0, cycle_weight_start=1.0, cycle_ramp=0.5)
-    weights = [float(translator._cycle_weight(tf.constant(step, tf.int64))) for step in (0, 25, 50, 99)]
+    weights = [float(translator.cycle_weight(tf.constant(step, tf.int64))) for step in (0, 25, 50, 99)]
     assert weights == pytest.approx([1, 3, 5, 5])
-    assert float(_build(**PLAIN)._cycle_weight(tf.constant(0, tf.int64))) == 10
+    assert float(_build(**PLAIN).cycle_weight(tf.constant(0, tf.int64))) == 10
 
 
 def test_presets_are_what_they_say():
@@ -158,7 +159,18 @@ def test_presets_are_what_they_say():
     assert notebook.save_every_steps == 0 and notebook.tutorial_bottleneck
     for config in (paper, notebook):
         assert (config.cycle_ramp, config.cycle_flips, config.outline_weight) == (0, False, 0)
-    assert set(PRESETS) == {"fast", "paper", "notebook"}
+    dlmi = make_config({"preset": "dlmi"})
+    assert (dlmi.cycle_weight, dlmi.ssim_cycle_weight, dlmi.perceptual_weight, dlmi.identity_weight) == (0, 0.5, 1.5, 0)
+    assert (dlmi.learning_rate, dlmi.critic_learning_rate, dlmi.critic_share, dlmi.batch_size) == (1e-4, 1e-3, 0.25, 2)
+    assert make_config({"preset": "field-strength"}).domain_names == ("MRI15T", "MRI3T")
+    unit = make_config({"model": "unit", "preset": "paper"})
+    assert (unit.adversarial_weight, unit.reconstruction_weight, unit.cycle_weight, unit.kl_weight) == (
+        10,
+        100,
+        100,
+        0.1,
+    )
+    assert set(PRESETS) == {"fast", "paper", "notebook", "dlmi", "field-strength"}
 
 
 def test_notebook_has_four_adams_and_its_discriminator():
@@ -181,7 +193,7 @@ def test_notebook_has_four_adams_and_its_discriminator():
         (dict(domains="CT,CT"), "two different words"),
         (dict(domains="T1,T2"), "without the digit 2"),
         (dict(preset="slow"), "--preset slow"),
-        (dict(model="unit"), "--model unit"),
+        (dict(model="slow"), "--model slow"),
         (dict(ema_decay=1.0), "below 1"),
         (dict(batch_size=0), "--batch-size 0"),
     ],
