@@ -52,8 +52,8 @@ class ArrayCache:
                 return found
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 path.unlink(missing_ok=True)  # a damaged file is no loss: it is computed again
-        self.misses += 1
         arrays = {name: np.asarray(value) for name, value in compute().items()}
+        self.misses += 1
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_file(path, lambda temporary: np.savez(temporary, **arrays))
         return arrays

@@ -3,6 +3,11 @@
 import os
 from pathlib import Path
 
+# Before TensorFlow is imported: workers side by side take a core each, and not all of them.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from PIL import Image

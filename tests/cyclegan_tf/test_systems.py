@@ -84,18 +84,20 @@ def _forget_after(run: Path, step: int) -> None:
     (folder / "checkpoint").write_text("\n".join(lines))
 
 
-@pytest.mark.parametrize("name", sorted(SYSTEMS))
+# CycleGAN itself is killed and continued in processes of its own, in test_training.py.
+@pytest.mark.parametrize("name", sorted(set(SYSTEMS) - {"cyclegan"}))
 def test_train_kill_continue_translate(name, detector, phantom_folder, strips, tmp_path):
     run, words = tmp_path / "run", _words(name, detector, strips if name == "pix2pix" else phantom_folder)
     assert _quietly(train_cyclegan.main, *words, "--run", run, "--steps", 3) == 0
     whole = _weights(run)
     assert whole["step"] == 3
-    _forget_after(run, 1)
-    assert _quietly(train_cyclegan.main, *words, "--run", run, "--steps", 3) == 0
-    again = _weights(run)
-    assert set(again) == set(whole)
-    for key, value in whole.items():
-        np.testing.assert_array_equal(again[key], value, err_msg=key)
+    if name != "field-strength":  # a CycleGAN with other domains
+        _forget_after(run, 1)
+        assert _quietly(train_cyclegan.main, *words, "--run", run, "--steps", 3) == 0
+        again = _weights(run)
+        assert set(again) == set(whole)
+        for key, value in whole.items():
+            np.testing.assert_array_equal(again[key], value, err_msg=key)
     if name == "fastcut":  # a larger budget is no other config
         assert _quietly(train_cyclegan.main, *words, "--run", run, "--steps", 4) == 0
     history = read_history(run)
