@@ -10,9 +10,9 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test lint bench clean
 
 demo: $(INSTALLED)
-	$(BIN)/python train_cyclegan.py --data phantom --run runs/demo --image-size 128 --steps 2000 --set phantoms=300 \
+	$(BIN)/python train_cyclegan.py --data phantom --run runs/demo --image-size 128 --steps 1600 --set phantoms=300 \
 	  --set ema_decay=0.99 --set critic_sees_outline=true
-	$(BIN)/python train_detector.py --data phantom --run runs/demo_detector --image-size 96 --epochs 16 --batch-size 8 \
+	$(BIN)/python train_detector.py --data phantom --run runs/demo_detector --image-size 96 --epochs 13 --batch-size 8 \
 	  --set phantoms=600
 	$(BIN)/python evaluate.py --translator runs/demo --detector runs/demo_detector --output runs/demo_report
 
