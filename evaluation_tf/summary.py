@@ -79,7 +79,8 @@ def _diagnosis(section: Section):
     table = section.table("flips")
     if table is None:
         return None
-    row: Row = table.rows[0]
+    # The last row is the hardest: a cycle may give the verdict back that it was given.
+    row: Row = table.rows[-1]
     agreement, lost, gained = (row.cells[key] for key in ("agreement", "lost", "gained"))
     return Highlight(
         title="Does the diagnosis survive? Same verdict",
