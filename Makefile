@@ -17,7 +17,7 @@ demo: $(INSTALLED)
 	$(BIN)/python evaluate.py --translator runs/demo --detector runs/demo_detector --output runs/demo_report
 
 test: $(INSTALLED) lint
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
