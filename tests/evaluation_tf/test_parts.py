@@ -110,7 +110,7 @@ def test_collapse_and_inversion_are_called_by_name(test_set):
     assert any("inversion" in warning for warning in negative.warnings)
     one = test_set.slices["MRI"].squares[0]
     same = content_section(_Fake(lambda picture: one), test_set)
-    assert any("differ from each other 0 %" in w or "differ from each other 0%" in w for w in same.warnings)
+    assert any("differ from each other 0%" in warning for warning in same.warnings)
 
 
 def test_hidden_signals_are_called_by_name(test_set):
@@ -140,7 +140,9 @@ def test_distances_know_real_from_untranslated(test_set, tmp_path):
         assert translated.cells[key].value == untranslated.cells[key].value > real.cells[key].value
     assert real.cells["frechet_detector"].value == pytest.approx(0, abs=1e-6)
     assert any("no nearer" in warning for warning in section.warnings)
-    assert cache.misses and not cache.hits % 2 + 1 == 0
+    made = cache.misses
+    again = distribution_section(_Fake(lambda picture: picture), test_set, [extractor], [], cache)
+    assert cache.misses == made and again.tables == section.tables
 
 
 def test_flips_count_each_side_against_its_own():
@@ -155,8 +157,7 @@ def test_flips_count_each_side_against_its_own():
 
 def test_best_median_and_worst_are_different_cases():
     errors = np.array([5.0, 1.0, 4.0, 2.0, 3.0, 9.0, 8.0])
-    assert best_median_worst(errors) == [1, 3, 4, 2, 6, 5] or best_median_worst(errors)[:2] == [1, 3]
-    assert best_median_worst(errors)[-2:] == [6, 5]
+    assert best_median_worst(errors) == [1, 3, 4, 2, 6, 5]
     assert best_median_worst(np.array([2.0, 1.0])) == [1, 0]
 
 
