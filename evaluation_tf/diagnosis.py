@@ -93,7 +93,7 @@ def diagnosis_section(
         f"{domain} images translated from {other}. A translator trained to match distributions may draw tumours into "
         "healthy heads and take them out of sick ones (Cohen et al. 2018).",
     )
-    cases = _phantom_cases(outputs, test, domain) if test.phantoms else None
+    drawn = cases = _phantom_cases(outputs, test, domain) if test.phantoms else None
     if labelled is not None and not outputs.has_cycle:
         section.gaps.append(Gap("verdicts on labelled images", "the run has no way back to their modality"))
     elif labelled is not None:
@@ -102,8 +102,8 @@ def diagnosis_section(
         section.gaps.append(Gap("verdicts on labelled images", "give class folders with --labelled"))
     elif cases is not None:
         _verdicts(section, panel, cases, domain, figures)
-    if test.phantoms:
-        _lesions(section, outputs, panel, test, domain)
+    if drawn is not None:
+        _lesions(section, outputs, panel, test, drawn, domain)
     _rates(section, outputs, panel, test, domain)
     return section
 
@@ -155,8 +155,7 @@ def _labelled_cases(outputs: Outputs, panel: Panel, folder: Path, domain: str, s
     other = outputs.target(domain)
     pictures = [_read(folder / path) for path, _ in kept]
     # The translator works on 8 bits, as files do.
-    pixels = [picture.pixels if picture.bits == 8 else (picture.pixels // 257).astype(np.uint8) for picture in pictures]
-    cycled = outputs.pictures(outputs.pictures(pixels, domain), other)
+    cycled = outputs.pictures(outputs.pictures([picture.pixels_8_bit for picture in pictures], domain), other)
     return Cases(
         names=[path for path, _ in kept],
         groups=np.array([row["group"] for _, row in kept]),
@@ -237,9 +236,8 @@ def _show_flips(section, panel, cases, before, domain, figures: Path) -> None:
         section.figures.append(Figure("flips.png", caption, caption))
 
 
-def _lesions(section: Section, outputs: Outputs, panel: Panel, test: TestSet, domain: str) -> None:
+def _lesions(section: Section, outputs: Outputs, panel: Panel, test: TestSet, cases: Cases, domain: str) -> None:
     pairs = phantom_pairs(test.phantoms, outputs.translator.config)
-    cases = _phantom_cases(outputs, test, domain)
     truth = lesion_contrast(pairs.images[domain] / 255.0, pairs.lesion, pairs.mask)
     visible = np.abs(truth) > _VISIBLE_CONTRAST
     before = panel.judge(cases.before)

@@ -107,8 +107,7 @@ def cases_section(outputs: Outputs, panel: Optional[Panel], folder: Path, domain
             except (OSError, BadImage) as error:
                 section.gaps.append(Gap(path.name, str(error)))
                 continue
-            deep = picture.bits != 8
-            pictures.append((picture.pixels // 257).astype(np.uint8) if deep else picture.pixels)
+            pictures.append(picture.pixels_8_bit)
             kept.append(path.name)
         if pictures:
             _cases(section, outputs, panel, source, pictures, kept, domain, figures)

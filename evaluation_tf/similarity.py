@@ -5,6 +5,7 @@ from typing import Mapping, Optional
 
 import numpy as np
 
+from common_tf.images.intensity import quantise
 from common_tf.images.pairs import PairedPictures
 from common_tf.metrics import similarity as metrics
 from common_tf.metrics.floors import apply_intensity_table, fit_intensity_table
@@ -203,18 +204,14 @@ def fitted_floors(pairs: PairedPictures, fitting: Optional[PairedPictures], sour
             table_images[mine] = apply_intensity_table(given[mine] / 255.0, table)
             mean_images[mine] = (truth[~mine] / 255.0).mean(axis=0)
         words = f"fitted on the other {pairs.group_word}"
-    floors = {f"floor: intensity table ({words})": (_stored(table_images), "floor")}
+    floors = {f"floor: intensity table ({words})": (quantise(table_images), "floor")}
     if mean_images is not None:
-        floors[f"floor: mean image ({words})"] = (_stored(mean_images), "floor")
+        floors[f"floor: mean image ({words})"] = (quantise(mean_images), "floor")
     return floors
 
 
 def _all_pairs(real: np.ndarray, images: np.ndarray) -> float:
     return metrics.all_pairs_ssim(real / 255.0, images / 255.0)
-
-
-def _stored(unit: np.ndarray) -> np.ndarray:
-    return np.round(np.clip(unit, 0, 1) * 255).astype(np.uint8)
 
 
 def _others(truth: np.ndarray, groups: np.ndarray) -> Optional[np.ndarray]:

@@ -136,10 +136,9 @@ def _from_strips(folder: Path, domains: Sequence[str], order: str) -> dict:
 
 def _read(path: Path) -> np.ndarray:
     try:
-        picture = read_image(path)
+        return read_image(path).pixels_8_bit
     except (OSError, BadImage) as error:
         raise UserError(f"{path}: {error}") from error
-    return picture.pixels if picture.bits == 8 else (picture.pixels // 257).astype(np.uint8)
 
 
 def _patients(folder: Path) -> Optional[dict]:

@@ -39,6 +39,11 @@ class ImageData:
     head: Optional[np.ndarray] = None
 
     @property
+    def pixels_8_bit(self) -> np.ndarray:
+        """The pixels as an 8-bit file would hold them, uint8."""
+        return self.pixels if self.bits == 8 else (self.pixels // 257).astype(np.uint8)
+
+    @property
     def maximum(self) -> int:
         """The largest value that the stored depth can hold."""
         return 2**self.bits - 1

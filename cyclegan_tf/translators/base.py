@@ -169,6 +169,11 @@ class AdversarialTranslator(Translator):
         steps = config.cycle_ramp * self.total_steps
         return ramp(step, start=config.cycle_weight_start, end=config.cycle_weight, steps=steps)
 
+    def edge_weight(self, step: tf.Tensor) -> tf.Tensor:
+        """The weight of the edge term at a step; 0 until ``edge_start`` of the training."""
+        late = tf.cast(step, tf.float32) >= self.config.edge_start * self.total_steps
+        return self.config.edge_weight * tf.cast(late, tf.float32)
+
     def scaled(self, loss: tf.Tensor) -> tf.Tensor:
         """The loss as gradients are to be taken of it."""
         if self.policy == "mixed_float16":

@@ -84,8 +84,7 @@ class CUT(AdversarialTranslator):
             total += config.outline_weight * losses[f"outside_{direction}"]
         if config.edge_weight:
             losses[f"edges_{direction}"] = edge_consistency(source, edges)
-            late = tf.cast(tf.cast(step, tf.float32) >= config.edge_start * self.total_steps, tf.float32)
-            total += late * config.edge_weight * losses[f"edges_{direction}"]
+            total += self.edge_weight(step) * losses[f"edges_{direction}"]
         real = self.to_judge(target, target)
         critic = self.critic_loss(second, self.critics[direction], real, fake, judged, step)
         losses[f"critic_{direction}"] = critic

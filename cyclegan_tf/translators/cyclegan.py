@@ -108,8 +108,7 @@ class CycleGAN(AdversarialTranslator):
                 weights[f"outside_{direction}"] = config.outline_weight
             if config.edge_weight:
                 losses[f"edges_{direction}"] = edge_consistency(real, edges)
-                late = tf.cast(step, tf.float32) >= config.edge_start * self.total_steps
-                weights[f"edges_{direction}"] = config.edge_weight * tf.cast(late, tf.float32)
+                weights[f"edges_{direction}"] = self.edge_weight(step)
             if config.nce_weight:
                 losses[f"nce_{direction}"] = self.contrasts[direction].loss(real, near, step)
                 weights[f"nce_{direction}"] = config.nce_weight
