@@ -1,20 +1,19 @@
 """Frozen networks whose feature maps serve as a measure of likeness (perceptual and style losses)."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
 import tensorflow as tf
 
-import common_tf.layers  # noqa: F401  (registers the layers that saved detectors use)
 from common_tf.errors import UserError
+from common_tf.imagenet import load_imagenet
+from common_tf.runs.model_file import MODEL_FILE, load_model
 
 _VGG_LAYERS = {
     "vgg16": ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3"),
     "vgg19": ("block2_conv1", "block3_conv3", "block4_conv4"),
 }
-_DETECTOR_FILE = "weights/detector.keras"
 _LEVELS = 4
 
 
@@ -75,20 +74,14 @@ def load_feature_maps(extractor: str) -> FeatureMaps:
 
 
 def _vgg(name: str, file) -> FeatureMaps:
-    stored = f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    cached = file or home / "models" / stored
     build = {"vgg16": tf.keras.applications.VGG16, "vgg19": tf.keras.applications.VGG19}[name]
-    try:
-        weights = str(cached) if cached.is_file() else "imagenet"
-        network = build(include_top=False, weights=weights, input_shape=(None, None, 3))
-    except Exception as error:
-        # Keras raises a bare Exception where a download fails.
-        what = "cannot be read" if cached.is_file() else "is not there and cannot be downloaded"
-        raise UserError(
-            f"--set extractor={name}: {cached} {what} ({str(error).splitlines()[0][:80]}); put it there, or give the "
-            "folder of a detector's run as the extractor"
-        ) from error
+    network = load_imagenet(
+        name,
+        lambda weights: build(include_top=False, weights=weights, input_shape=(None, None, 3)),
+        flag=f"--set extractor={file or name}",
+        way_out="give the folder of a detector's run as the extractor",
+        file=file,
+    )
     for layer in network.layers:
         if layer.name in _VGG_LAYERS[name]:
             layer.activation = tf.keras.activations.linear
@@ -121,15 +114,10 @@ def _before_activation(network: tf.keras.Model, names: Sequence[str]) -> tf.kera
 
 def _detector(run: Path) -> FeatureMaps:
     """The last map of each resolution of a detector, the coarsest four."""
-    file = next(
-        (run / part / _DETECTOR_FILE for part in ("", "fold-0") if (run / part / _DETECTOR_FILE).is_file()), None
-    )
-    if file is None:
-        raise UserError(f"--set extractor={run}: no {_DETECTOR_FILE} in it; give the folder of a detector's run")
-    try:
-        model = tf.keras.models.load_model(str(file), compile=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file}: damaged or of another version ({str(error).splitlines()[0][:120]})") from error
+    folder = next((part for part in (run, run / "fold-0") if (part / MODEL_FILE).is_file()), None)
+    if folder is None:
+        raise UserError(f"--set extractor={run}: no {MODEL_FILE} in it; give the folder of a detector's run")
+    model = load_model(folder)
     side, channels = model.input_shape[1], model.input_shape[-1]
     by_size: dict = {}
     for layer in model.layers[1:]:

@@ -87,7 +87,7 @@ def _score(images: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> dict:
 def _print(scores: dict) -> None:
     print(f"against aligned truth, {scores['n']} held-out phantoms, {scores['region']} ({scores['interval']}):")
     for direction, rows in scores["directions"].items():
-        print(f"  {direction:26}{'SSIM':>22}{'PSNR, dB':>22}{'MAE':>22}")
+        print(f"  {direction:26}{'SSIM':>25}{'PSNR, dB':>25}{'MAE':>25}")
         for name, row in rows.items():
             cells = [f"{v['mean']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for v in row.values()]
-            print(f"    {name:24}" + "".join(f"{cell:>22}" for cell in cells))
+            print(f"    {name:24}" + "".join(f"{cell:>25}" for cell in cells))

@@ -10,10 +10,10 @@ from common_tf.runs.checkpoints import Checkpoints
 from common_tf.runs.files import replace_json
 from common_tf.runs.history import History
 from common_tf.runs.loop import Schedule, train
+from common_tf.runs.model_file import save_model
 from detector_tf.batches import Batches
 from detector_tf.config import DetectorConfig
 from detector_tf.detector import Detector
-from detector_tf.model_file import save_model
 
 
 def fit(

@@ -16,11 +16,11 @@ from common_tf.metrics.calibration import to_probabilities
 from common_tf.runs.config import load_config
 from common_tf.runs.files import replace_json
 from common_tf.runs.folder import CONFIG_FILE
+from common_tf.runs.model_file import load_model
 from detector_tf.batches import with_channels
 from detector_tf.config import DetectorConfig
 from detector_tf.detector import batched_logits
 from detector_tf.folds import refuse_folds
-from detector_tf.model_file import load_model
 from detector_tf.preprocessing import DetectorInput
 
 RECORD_FILE = "detector.json"

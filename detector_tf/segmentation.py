@@ -19,6 +19,7 @@ from common_tf.precision import precision_policy
 from common_tf.runs.config import save_config
 from common_tf.runs.files import replace_json
 from common_tf.runs.folder import CONFIG_FILE, RunFolder
+from common_tf.runs.model_file import load_model
 from common_tf.splits.manifest import ManifestRow, write_manifest
 from detector_tf.batches import Batches, with_channels
 from detector_tf.config import DetectorConfig
@@ -26,7 +27,6 @@ from detector_tf.detector import Detector, batched_logits
 from detector_tf.figures import save_contours
 from detector_tf.fitting import fit
 from detector_tf.folds import fold_folder
-from detector_tf.model_file import load_model
 from detector_tf.weights import build_started
 
 _MASK_SUFFIX = "_mask"

@@ -12,6 +12,7 @@ from common_tf.precision import precision_policy
 from common_tf.runs.config import BUDGET, save_config
 from common_tf.runs.files import replace_json
 from common_tf.runs.folder import CONFIG_FILE, RunFolder
+from common_tf.runs.model_file import load_model
 from common_tf.splits.audit import audit_lines, audit_record
 from common_tf.splits.labelled import with_splits
 from common_tf.splits.manifest import write_manifest
@@ -23,7 +24,6 @@ from detector_tf.fitting import fit
 from detector_tf.folds import fold_folder, fold_name
 from detector_tf.gradcam import explain_worst
 from detector_tf.inference import two_sided, write_record
-from detector_tf.model_file import load_model
 from detector_tf.predictions import judge_fold, judge_run
 from detector_tf.preprocessing import DetectorInput
 from detector_tf.segmentation import train_segmenter

@@ -1,22 +1,16 @@
 """What a detector starts from: ImageNet, a file, or another run."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from common_tf.errors import UserError
+from common_tf.imagenet import load_imagenet
+from common_tf.runs.model_file import load_model
 from detector_tf.backbones import HEAD_LAYERS, backbone_part, build_detector
 from detector_tf.config import DetectorConfig
 from detector_tf.folds import refuse_folds
-from detector_tf.model_file import load_model
-
-_IMAGENET_FILES = {
-    "vgg16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "resnet50": "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "efficientnetb3": "efficientnetb3_notop.h5",
-}
 
 
 def build_started(config: DetectorConfig, *, classes: int, policy: str) -> tuple:
@@ -29,7 +23,13 @@ def build_started(config: DetectorConfig, *, classes: int, policy: str) -> tuple
         UserError: weights that cannot be had or do not fit.
     """
     if config.weights == "imagenet":
-        return _imagenet(config, classes, policy), "ImageNet weights of keras.applications"
+        network = load_imagenet(
+            config.backbone,
+            lambda weights: build_detector(config, classes=classes, policy=policy, weights=weights),
+            flag="--weights imagenet",
+            way_out="give --weights none, a file or a run",
+        )
+        return network, "ImageNet weights of keras.applications"
     network = build_detector(config, classes=classes, policy=policy)
     if config.weights == "none":
         return network, f"random weights, seed {config.seed}"
@@ -44,21 +44,6 @@ def build_started(config: DetectorConfig, *, classes: int, policy: str) -> tuple
             raise UserError(f"--weights {source}: not weights of a {config.backbone} backbone ({reason})") from error
         return network, f"backbone weights from {source.name}"
     raise UserError(f"--weights {source}: wants imagenet, none, a file of weights or a run folder; this is neither")
-
-
-def _imagenet(config: DetectorConfig, classes: int, policy: str) -> tf.keras.Model:
-    """From the prepared file in Keras' cache where it is, else by Keras' own download into it."""
-    file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models" / _IMAGENET_FILES[config.backbone]
-    try:
-        weights = str(file) if file.exists() else "imagenet"
-        return build_detector(config, classes=classes, policy=policy, weights=weights)
-    except Exception as error:
-        # Keras raises a bare Exception where a download fails; anything else that goes wrong here is the file's fault.
-        what = "the file is damaged" if file.exists() else "it is not there and cannot be downloaded"
-        raise UserError(
-            f"--weights imagenet: wants {file}; {what} ({str(error).splitlines()[0][:80]}). Put it there "
-            "(KERAS_HOME names the folder above models/), or give --weights none, a file or a run"
-        ) from error
 
 
 def _from_run(network: tf.keras.Model, run: Path) -> str:

@@ -21,7 +21,8 @@ _DEFINITIONS = {
     "roc_auc": "area under the ROC curve, ties count half",
     "pr_auc": "average precision",
     "brier": "mean squared error of the calibrated probability (Brier 1950)",
-    "ece": "expected calibration error, 10 bins (Naeini et al. 2015)",
+    "ece": "expected calibration error, 10 bins (Naeini et al. 2015); resampling adds to it, so its interval may lie "
+    "above it",
 }
 _TITLES = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "f1": "F1", "mcc": "MCC", "brier": "Brier", "ece": "ECE"}
 _FIGURES = {

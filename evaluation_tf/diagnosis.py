@@ -13,6 +13,7 @@ from common_tf.metrics.content import lesion_contrast
 from common_tf.splits.scanning import scan_files
 from common_tf.splits.seen import seen_in_training
 from detector_tf.gradcam import save_overlays
+from evaluation_tf.detection import DETECTION_COLUMNS
 from evaluation_tf.measurement import Column, Figure, Gap, Measurement, Row, Section, Table, mean_over
 from evaluation_tf.outputs import Outputs
 from evaluation_tf.panel import Panel, Verdicts
@@ -28,17 +29,7 @@ _FLIPS = (
     Column("gained", "Tumour gained", "of the images called healthy before, the share called tumour after", "lower"),
 )
 _JUDGED = ("accuracy", "sensitivity", "specificity", "roc_auc", "brier", "ece")
-_ACCURACY = tuple(
-    Column(name, title, words, better)
-    for name, title, words, better in (
-        ("accuracy", "Accuracy", "at the threshold chosen on the detector's own validation images", "higher"),
-        ("sensitivity", "Sensitivity", "share of tumours that are found", "higher"),
-        ("specificity", "Specificity", "share of healthy ones that are called healthy", "higher"),
-        ("roc_auc", "ROC-AUC", "area under the ROC curve", "higher"),
-        ("brier", "Brier", "mean squared error of the probability", "lower"),
-        ("ece", "ECE", "expected calibration error, 10 bins", "lower"),
-    )
-)
+_ACCURACY = tuple(column for column in DETECTION_COLUMNS if column.key in _JUDGED)
 _RATE = (Column("positive", "Called tumour", "share of images that the detector calls tumour"),)
 _LESIONS = (
     Column("kept", "Contrast kept", "median of lesion contrast in the output over that in the truth; contrast: "

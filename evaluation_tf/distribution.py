@@ -20,9 +20,11 @@ SWD = Column(
 
 
 def _columns(extractor: Extractor) -> list:
+    """Of its Fréchet and of its kernel distance."""
+    suffix = "inception" if extractor.is_inception else "detector"
     return [
         Column(
-            "frechet",
+            f"frechet_{suffix}",
             extractor.name,
             f"Fréchet distance of Gaussians fitted to features (Heusel et al. 2017); {extractor.description}. Biased "
             "upwards at small n: compare with rows of equal n only",
@@ -30,7 +32,7 @@ def _columns(extractor: Extractor) -> list:
             digits=2,
         ),
         Column(
-            "kid",
+            f"kid_{suffix}",
             "KID x 100" if extractor.is_inception else "Kernel distance x 100",
             "unbiased squared MMD with the kernel (x.y/d + 1)^3 (Binkowski et al. 2018), times 100; mean and one "
             f"standard deviation over 100 random subsets of half the images; {extractor.description}",
@@ -39,14 +41,13 @@ def _columns(extractor: Extractor) -> list:
     ]
 
 
-def distribution_section(outputs: Outputs, test: TestSet, extractors: list, gaps: list, cache: ArrayCache) -> Section:
+def distribution_section(outputs: Outputs, test: TestSet, extractors: list, cache: ArrayCache) -> Section:
     """Distances of both directions' outputs to real slices, beside real against real and untranslated against real.
 
     Args:
         outputs: of the translator.
         test: its test set.
         extractors: networks whose features are compared; may be empty.
-        gaps: extractors that could not be had.
         cache: of features.
     """
     section = Section(
@@ -54,9 +55,8 @@ def distribution_section(outputs: Outputs, test: TestSet, extractors: list, gaps
         title="Do translated images look real?",
         intro="Distances between the set of translated slices and real slices of the target domain. They say "
         "nothing of any single image: a generator that ignores its input can score well here.",
-        gaps=list(gaps),
     )
-    columns = [SWD] + [column for extractor in extractors for column in _numbered(extractor)]
+    columns = [SWD] + [column for extractor in extractors for column in _columns(extractor)]
     for source in outputs.sources:
         target = outputs.target(source)
         given, real = test.slices[source], test.slices[target]
@@ -110,30 +110,17 @@ def _reference_words(real) -> str:
     return "of the training set" if len(real.training) else "one half of the near-duplicate groups"
 
 
-def _numbered(extractor: Extractor) -> list:
-    return [
-        Column(_key(column.key, extractor), column.title, column.definition, column.better, column.digits)
-        for column in _columns(extractor)
-    ]
-
-
-def _key(key: str, extractor: Extractor) -> str:
-    return f"{key}_inception" if extractor.is_inception else f"{key}_detector"
-
-
 def _distances(extractor, reference, squares, cache, section) -> dict:
-    cells = {}
+    cells, (distance, likeness) = {}, _columns(extractor)
     features = [extractor.features(images, cache).astype(np.float64) for images in (reference, squares)]
-    columns = _columns(extractor)
     try:
-        value = frechet.frechet_distance(*features)
-        cells[_key("frechet", extractor)] = plain_number(value, len(squares))
+        cells[distance.key] = plain_number(frechet.frechet_distance(*features), len(squares))
     except ValueError as error:
-        _gap(section, columns[0].title, str(error))
+        _gap(section, distance.title, str(error))
     try:
         result = kernel.kernel_distance(*features)
         spread = 100 * result["standard_deviation"]
-        cells[_key("kid", extractor)] = Measurement(
+        cells[likeness.key] = Measurement(
             100 * result["mean"],
             len(squares),
             100 * result["mean"] - spread,
@@ -141,7 +128,7 @@ def _distances(extractor, reference, squares, cache, section) -> dict:
             f"mean -+ one standard deviation over {result['subsets']} subsets of {result['subset_size']}",
         )
     except ValueError as error:
-        _gap(section, columns[1].title, str(error))
+        _gap(section, likeness.title, str(error))
     return cells
 
 

@@ -121,13 +121,24 @@ class _Evaluation:
         self.figures = Path(request.output) / "figures"
         if request.detector is not None and not (Path(request.detector) / PREDICTIONS_FILE).exists():
             raise UserError(f"--detector {request.detector}: has no {PREDICTIONS_FILE}; has the run ended?")
-        if request.extractor is not None:
-            detector_features(request.extractor)  # an extractor that was asked for must be there
-        if request.inception_weights != "imagenet":
-            inception(request.inception_weights)
+        self.extractors = self._load_extractors() if request.translator is not None else []
         self.pairs = self.fitting = None
         if request.translator is not None:
             self._load_translation()
+
+    def _load_extractors(self) -> list:
+        """InceptionV3 may be missing; what was asked for by name may not."""
+        request, extractors = self.request, []
+        try:
+            extractors.append(inception(request.inception_weights))
+        except UserError as error:
+            if request.inception_weights != "imagenet":
+                raise
+            self.gaps.append(Gap("FID and KID in InceptionV3 features", str(error)))
+        run = request.extractor or request.detector
+        if run is not None:
+            extractors.append(detector_features(run))
+        return extractors
 
     def _load_translation(self) -> None:
         request = self.request
@@ -158,27 +169,12 @@ class _Evaluation:
 
     def sections(self) -> list:
         """All parts that can be computed, in the order of the report."""
-        request, results = self.request, []
-        if self.outputs is not None:
-            parts: list = [self._distribution, self._pairs, self._cycle]
-            parts.append(lambda: content_section(self.outputs, self.test))
-            parts.append(self._diagnosis)
-            parts.append(lambda: gallery_section(self.outputs, self.test, self.pairs, self.figures))
-            if request.cases is not None:
-                parts.append(
-                    lambda: cases_section(
-                        self.outputs, self.panel, Path(request.cases), self.detector_domain, self.figures
-                    )
-                )
-            parts.append(lambda: document_ssim(self.outputs, self.test))
-        else:
-            parts = []
+        translated = self.outputs is not None
+        if not translated:
             self.gaps.append(Gap("translation", "no --translator was given"))
-        parts.insert(max(0, len(parts) - 2), self._detection)
-        for part in parts:
-            section = self._timed(part)
-            if section is not None:
-                results.append(section)
+        parts = [self._distribution, self._pairs, self._cycle, self._content, self._diagnosis, self._detection]
+        parts = [*parts, self._gallery, self._cases, self._document_ssim] if translated else [self._detection]
+        results = [section for section in map(self._timed, parts) if section is not None]
         if results and self.test is not None:
             results[0].warnings = [*self.test.warnings, *results[0].warnings]
         return results
@@ -191,15 +187,7 @@ class _Evaluation:
         return section
 
     def _distribution(self):
-        request, extractors, gaps = self.request, [], []
-        try:
-            extractors.append(inception(request.inception_weights))
-        except UserError as error:
-            gaps.append(Gap("FID and KID in InceptionV3 features", str(error)))
-        run = request.extractor or request.detector
-        if run is not None:
-            extractors.append(detector_features(run))
-        return distribution_section(self.outputs, self.test, extractors, gaps, self.cache)
+        return distribution_section(self.outputs, self.test, self.extractors, self.cache)
 
     def _pairs(self):
         if self.pairs is None:
@@ -222,6 +210,20 @@ class _Evaluation:
         return diagnosis_section(
             self.outputs, self.panel, self.test, labelled=labelled, domain=self.detector_domain, figures=self.figures
         )
+
+    def _content(self):
+        return content_section(self.outputs, self.test)
+
+    def _gallery(self):
+        return gallery_section(self.outputs, self.test, self.pairs, self.figures)
+
+    def _cases(self):
+        if self.request.cases is None:
+            return None
+        return cases_section(self.outputs, self.panel, Path(self.request.cases), self.detector_domain, self.figures)
+
+    def _document_ssim(self):
+        return document_ssim(self.outputs, self.test)
 
     def _detection(self):
         if self.panel is None:

@@ -1,8 +1,5 @@
 """Networks that turn images into features for distances between sets."""
 
-import contextlib
-import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -10,16 +7,14 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 
-from common_tf.errors import UserError
+from common_tf.imagenet import load_imagenet
 from common_tf.images.geometry import resize
+from common_tf.runs.model_file import MODEL_FILE
 from detector_tf.batches import with_channels
 from detector_tf.folds import fold_folders
 from detector_tf.inference import load_detector
-from detector_tf.model_file import MODEL_FILE
 from evaluation_tf.cache import ArrayCache, content_hash, file_hash
 
-_INCEPTION_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
-_INCEPTION_URL = "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
 _BATCH = 16
 
 
@@ -74,29 +69,15 @@ def inception(weights: str) -> Extractor:
     Raises:
         UserError: weights that cannot be had.
     """
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    file = home / "models" / _INCEPTION_FILE if weights == "imagenet" else Path(weights)
-    if weights != "imagenet" and not file.is_file():
-        raise UserError(f"--inception-weights {weights}: no such file; wants imagenet or {_INCEPTION_FILE}")
-    reason = "the file is damaged or of another network"
-    try:
-        if not file.is_file():
-            reason = "it is not there and cannot be downloaded"
-            # Keras announces its download on standard output.
-            with contextlib.redirect_stdout(io.StringIO()):
-                tf.keras.utils.get_file(
-                    _INCEPTION_FILE, _INCEPTION_URL + _INCEPTION_FILE, cache_subdir="models", cache_dir=str(home)
-                )
-        network = tf.keras.applications.InceptionV3(
-            include_top=False, weights=str(file), input_shape=(299, 299, 3), pooling="avg"
-        )
-    except Exception as error:
-        # Keras raises a bare Exception where a download fails.
-        shown = Path("~") / file.relative_to(Path.home()) if file.is_relative_to(Path.home()) else file
-        raise UserError(
-            f"InceptionV3 wants {shown}; {reason} ({str(error).splitlines()[0][:80]}). Put it there (KERAS_HOME names "
-            "the folder above models/) or name it with --inception-weights FILE"
-        ) from error
+    network = load_imagenet(
+        "inception_v3",
+        lambda file: tf.keras.applications.InceptionV3(
+            include_top=False, weights=file, input_shape=(299, 299, 3), pooling="avg"
+        ),
+        flag=f"--inception-weights {weights}",
+        way_out="name it with --inception-weights FILE",
+        file=None if weights == "imagenet" else Path(weights),
+    )
 
     @tf.function(autograph=False, reduce_retracing=True)
     def function(images):

@@ -8,10 +8,10 @@ import numpy as np
 
 from common_tf.errors import UserError
 from common_tf.images.reading import ImageData
+from common_tf.runs.model_file import MODEL_FILE
 from detector_tf.folds import fold_folders
 from detector_tf.gradcam import grad_cam
 from detector_tf.inference import load_detector
-from detector_tf.model_file import MODEL_FILE
 from detector_tf.predictions import PREDICTIONS_FILE, read_predictions
 from evaluation_tf.cache import ArrayCache, content_hash, file_hash
 

@@ -4,6 +4,9 @@ A phantom is a schematic axial slice, not a simulation of physics. It has what a
 bright in CT and dark in MRI, fluid that is dark in CT and bright in T2-weighted MRI, gray and white matter that CT
 hardly separates, a scalp, lesions visible in both, and each modality's own disturbances. Every random choice comes from
 the seed, so phantom ``n`` is the same on every machine, and the supply has no end.
+
+A pixel shows the average of what lies in it (partial volume): small images are drawn fine and then averaged, and only
+noise and gain, which belong to the acquired pixel, come after.
 """
 
 import zlib
@@ -16,6 +19,7 @@ from scipy import ndimage
 _CT = {"air": 0.0, "scalp": 0.26, "bone": 1.0, "marrow": 0.86, "fluid": 0.17, "gray": 0.47, "white": 0.40}
 _MRI = {"air": 0.0, "scalp": 0.62, "bone": 0.05, "marrow": 0.20, "fluid": 0.93, "gray": 0.50, "white": 0.30}
 _TISSUES = tuple(_CT)
+_FINE = 256  # the coarsest grid on which anatomy is drawn
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,9 @@ def draw_phantom(seed: int, *, size: int = 256, lesion_probability: float = 0.5)
     """
     random = np.random.default_rng([20240321, seed])
     noise_random = np.random.default_rng([20240322, seed])
-    x, y = _head_coordinates(random, size)
+    factor = -(-_FINE // size)
+    fine = factor * size
+    x, y = _head_coordinates(random, fine)
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
     level = random.uniform(0.0, 1.0)  # 0 at the base of the ventricles, 1 near the vertex
 
@@ -57,9 +63,9 @@ def draw_phantom(seed: int, *, size: int = 256, lesion_probability: float = 0.5)
     skull_outer, skull_inner = outline - scalp, outline - scalp - skull
     brain_edge = skull_inner - gap
 
-    cortex = _field(random, size, 0.022) + 0.5 * _field(random, size, 0.05)
+    cortex = _field(random, fine, 0.022) + 0.5 * _field(random, fine, 0.05)
     depth = brain_edge - radius
-    tissue = np.full((size, size), _TISSUES.index("air"), np.uint8)
+    tissue = np.full((fine, fine), _TISSUES.index("air"), np.uint8)
     head = radius < outline
     tissue[head] = _TISSUES.index("scalp")
     tissue[radius < skull_outer] = _TISSUES.index("bone")
@@ -73,8 +79,8 @@ def draw_phantom(seed: int, *, size: int = 256, lesion_probability: float = 0.5)
     tissue[brain & (depth < 0.18) & (cortex > 1.0 + 4 * depth)] = _TISSUES.index("fluid")
     _draw_deep_structures(random, tissue, x, y, level, brain)
 
-    lesion = np.zeros((size, size), bool)
-    edema = np.zeros((size, size))
+    lesion = np.zeros((fine, fine), bool)
+    edema = np.zeros((fine, fine))
     has_lesion, kind = random.uniform() < lesion_probability, random.integers(3)
     if has_lesion:
         lesion, edema = _lesion(random, x, y, float(np.min(brain_edge)), cortex)
@@ -91,13 +97,24 @@ def draw_phantom(seed: int, *, size: int = 256, lesion_probability: float = 0.5)
     ct[lesion] = (0.60, 0.66, 0.27)[kind]  # slightly dense, bleeding, cystic
     mri[lesion] = (0.80, 0.66, 0.97)[kind]
     if has_lesion and kind == 0:
-        core = ndimage.binary_erosion(lesion, iterations=max(1, size // 42))
+        core = ndimage.binary_erosion(lesion, iterations=fine // 42)
         ct[core], mri[core] = 0.36, 0.92  # necrosis inside the rim
 
-    blur = size / 256
-    ct = _ct_disturbances(noise_random, ndimage.gaussian_filter(ct, 0.7 * blur), x, y, head, radius < skull_inner)
-    mri = _mri_disturbances(noise_random, ndimage.gaussian_filter(mri, 0.8 * blur), x, y)
-    return Phantom(ct=ct, mri=mri, lesion=lesion, head=head)
+    blur = fine / 256
+    # Beam hardening: brain is brighter next to the skull.
+    cupping = 0.28 * np.clip(radius - 0.30, 0, 0.60) * (radius < skull_inner)
+    ct = _average(ndimage.gaussian_filter(ct, 0.7 * blur) + cupping, factor)
+    mri = _average(ndimage.gaussian_filter(mri, 0.8 * blur), factor)
+    x, y, head, lesion = (_average(field, factor) for field in (x, y, head, lesion))
+    head, lesion = head >= 0.5, lesion >= 0.5
+    ct = _ct_disturbances(noise_random, ct, x, y, head)
+    return Phantom(ct=ct, mri=_mri_disturbances(noise_random, mri, x, y), lesion=lesion, head=head)
+
+
+def _average(image: np.ndarray, factor: int) -> np.ndarray:
+    """Mean of each ``factor`` x ``factor`` square."""
+    size = len(image) // factor
+    return image.reshape(size, factor, size, factor).mean(axis=(1, 3))
 
 
 def weak_field(mri: np.ndarray) -> np.ndarray:
@@ -131,10 +148,12 @@ def _head_coordinates(random: np.random.Generator, size: int):
 
 
 def _wobble(random: np.random.Generator, angle: np.ndarray, orders, amplitude: float) -> np.ndarray:
-    total = np.zeros_like(angle)
+    """A smooth closed curve over the angle, from a few Fourier orders."""
+    turn = np.linspace(-np.pi, np.pi, 721)
+    curve = np.zeros_like(turn)
     for order in orders:
-        total += random.normal(0, amplitude / order) * np.cos(order * angle + random.uniform(0, 2 * np.pi))
-    return total
+        curve += random.normal(0, amplitude / order) * np.cos(order * turn + random.uniform(0, 2 * np.pi))
+    return np.interp(angle, turn, curve)
 
 
 def _field(random: np.random.Generator, size: int, length: float) -> np.ndarray:
@@ -191,12 +210,11 @@ def _lesion(random, x, y, reach, cortex):
     return lobed < 1, edema
 
 
-def _ct_disturbances(random, ct, x, y, head, inside) -> np.ndarray:
-    """Beam hardening (brighter brain below the skull), quantum noise, an export window, an arc of the head holder."""
+def _ct_disturbances(random, ct, x, y, head) -> np.ndarray:
+    """Quantum noise, an export window, an arc of the head holder."""
     size = ct.shape[0]
-    cupping = 0.28 * np.clip(np.hypot(x, y) - 0.30, 0, 0.60) * inside * (ct < 0.9)
     grain = ndimage.gaussian_filter(random.standard_normal(ct.shape), 0.6 * size / 256)
-    ct = ct + cupping + random.uniform(0.02, 0.045) * grain / grain.std() * (0.2 + 0.8 * head)
+    ct = ct + random.uniform(0.02, 0.045) * grain / grain.std() * (0.2 + 0.8 * head)
     # Pictures are exported by hand: no two series have quite the same window.
     ct = np.where(head, ct * random.uniform(0.92, 1.08) + random.uniform(-0.05, 0.05), ct)
     if random.uniform() < 0.7:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from scipy import ndimage
 
 import train_cyclegan
 import train_detector
@@ -24,8 +25,9 @@ from cyclegan_tf.networks.unit import unit_parts
 from cyclegan_tf.translators import REGISTRY, build_translator
 
 TINY = ("--image-size", 32, "--precision", "float32", "--log-every", 1)
-SMALL = ("--set", "phantoms=10", "--set", "generator_filters=4", "--set", "discriminator_filters=4")
-SMALL = (*SMALL, "--set", "validation_images=4", "--set", "sample_images=1")
+_SMALL = {"phantoms": 10, "generator": "unet", "generator_filters": 4, "discriminator_filters": 4}
+_SMALL |= {"validation_images": 4, "sample_images": 1}
+SMALL = tuple(word for name, value in _SMALL.items() for word in ("--set", f"{name}={value}"))
 SYSTEMS = {name: ("--model", name) for name in REGISTRY} | {
     "dlmi": ("--preset", "dlmi"),
     "field-strength": ("--preset", "field-strength"),
@@ -276,6 +278,6 @@ def test_drawn_field_strengths_differ_as_scanners_do():
         weak, strong = (phantom_side(head, number, "field-strength") for number in (0, 1))
         np.testing.assert_array_equal(weak, weak_field(head.mri))  # the same each time
         np.testing.assert_array_equal(strong, head.mri)
-        outside = ~head.head
+        outside = ~ndimage.binary_dilation(head.head, iterations=3)
         assert weak[outside].std() > 1.5 * strong[outside].std()
         assert 0.8 < np.corrcoef(weak[head.head], strong[head.head])[0, 1] < 0.999

@@ -3,10 +3,10 @@ import pytest
 import tensorflow as tf
 
 from common_tf.errors import UserError
+from common_tf.runs.model_file import load_model, save_model
 from detector_tf.backbones import CAM_LAYER, backbone_part, build_detector
 from detector_tf.config import DEFAULT_SIZE, make_config
 from detector_tf.gradcam import grad_cam
-from detector_tf.model_file import load_model, save_model
 from detector_tf.weights import build_started
 
 BACKBONES = sorted(CAM_LAYER)

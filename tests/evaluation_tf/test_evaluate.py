@@ -79,7 +79,8 @@ def test_every_number_says_what_it_is(evaluated):
                     assert column["definition"] and isinstance(cell["n"], int), (row["name"], key)
                     if "low" in cell:
                         assert cell["interval"]
-                        assert cell["low"] <= cell["value"] + 1e-9 or cell["value"] is None
+                        # Resampling adds to a calibration error: its interval may lie above it.
+                        assert key == "ece" or cell["value"] is None or cell["low"] <= cell["value"] + 1e-9
     assert numbers > 150
     assert "NaN" not in (evaluated[0] / "report.json").read_text()
     for title in ("Command", "Data and splits", "Translator", "Detector", "Versions and time"):

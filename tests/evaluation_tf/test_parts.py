@@ -134,14 +134,14 @@ def test_distances_know_real_from_untranslated(test_set, tmp_path):
         function=lambda images: np.asarray(images)[..., 0].mean(axis=1),
     )
     cache = ArrayCache(tmp_path)
-    section = distribution_section(_Fake(lambda picture: picture), test_set, [extractor], [], cache)
+    section = distribution_section(_Fake(lambda picture: picture), test_set, [extractor], cache)
     translated, real, untranslated = section.table("distribution_CT2MRI").rows
     for key in ("swd", "frechet_detector", "kid_detector"):
         assert translated.cells[key].value == untranslated.cells[key].value > real.cells[key].value
     assert real.cells["frechet_detector"].value == pytest.approx(0, abs=1e-6)
     assert any("no nearer" in warning for warning in section.warnings)
     made = cache.misses
-    again = distribution_section(_Fake(lambda picture: picture), test_set, [extractor], [], cache)
+    again = distribution_section(_Fake(lambda picture: picture), test_set, [extractor], cache)
     assert cache.misses == made and again.tables == section.tables
 
 

@@ -1,10 +1,10 @@
-"""The saved model of a run: one Keras file that holds network, preprocessing of intensities, and weights."""
+"""The saved model of a detector's run: one Keras file that holds network, preprocessing of intensities, and weights."""
 
 from pathlib import Path
 
 import tensorflow as tf
 
-import detector_tf.backbones  # noqa: F401  (registers its layers)
+import common_tf.layers  # noqa: F401  (registers the layers that saved detectors hold)
 from common_tf.errors import UserError
 from common_tf.runs.files import replace_file
 
