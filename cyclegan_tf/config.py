@@ -13,54 +13,41 @@ from common_tf.errors import UserError
 from common_tf.images.pairs import DEFAULT_ORDER
 from common_tf.runs.config import check_values, option, settle_budget
 
+# What the notebook has of the paper it follows.
+_CLASSIC = dict(
+    steps=0,
+    generator_filters=64,
+    discriminator_filters=64,
+    identity_weight=5.0,
+    cycle_weight=10.0,
+    cycle_ramp=0.0,
+    cycle_flips=False,
+    outline_weight=0.0,
+    learning_rate=2e-4,
+    ema_decay=0.0,
+    framing="whole",
+    jitter=286 / 256,
+    save_every=5,
+    save_every_steps=0,
+    keep_checkpoints=5,
+)
+
 PRESETS: Mapping[str, Mapping] = {
     "fast": {},
     # Zhu et al. 2017: ResNet-9, 70x70 PatchGAN, LSGAN, pool 50, 100 epochs at 2e-4 and 100 of linear decay.
-    "paper": dict(
-        epochs=200,
-        steps=0,
-        generator="resnet9",
-        generator_filters=64,
-        discriminator_filters=64,
-        identity_weight=5.0,
-        cycle_weight=10.0,
-        cycle_ramp=0.0,
-        cycle_flips=False,
-        outline_weight=0.0,
-        learning_rate=2e-4,
-        ema_decay=0.0,
-        framing="whole",
-        jitter=286 / 256,
-        save_every=5,
-        save_every_steps=0,
-        keep_checkpoints=5,
-    ),
+    "paper": dict(_CLASSIC, epochs=200, generator="resnet9"),
     # The Kaggle notebook: see docs/notebook.md for what is kept of it and which two faults are not.
     "notebook": dict(
+        _CLASSIC,
         epochs=50,
-        steps=0,
         channels=3,
         generator="unet",
-        generator_filters=64,
         discriminator="tutorial",
-        discriminator_filters=64,
         tutorial_bottleneck=True,
         adversarial="bce",
-        identity_weight=5.0,
-        cycle_weight=10.0,
-        cycle_ramp=0.0,
-        cycle_flips=False,
-        outline_weight=0.0,
-        learning_rate=2e-4,
         pool_size=0,
         decay_start=1.0,
-        ema_decay=0.0,
-        framing="whole",
-        jitter=286 / 256,
         epoch_length="shortest",
-        save_every=5,
-        save_every_steps=0,
-        keep_checkpoints=5,
         log_style="notebook",
     ),
     # Duval, Fillioux, Saubert: SSIM and VGG features in place of the L1 cycle. Their generator's encoder and their
@@ -74,7 +61,7 @@ PRESETS: Mapping[str, Mapping] = {
         cycle_ramp=0.0,
         cycle_flips=False,
         outline_weight=0.0,
-        perceptual_weight=1.5,  # three layers of .5 each; ours is the mean over the layers
+        perceptual_weight=1.5,  # theirs: three layers of .5 each; ours: mean over layers, each normalised
         ssim_cycle_weight=0.5,
         learning_rate=1e-4,
         critic_learning_rate=1e-3,
@@ -96,7 +83,7 @@ _NO_CYCLE = dict(cycle_weight=0.0, cycle_weight_start=0.0, cycle_ramp=0.0, cycle
 
 MODELS: Mapping[str, Mapping] = {
     "cyclegan": {},
-    "pix2pix": dict(_NO_CYCLE, direction="a_to_b", adversarial="bce", outline_weight=0.0, critic_sees_outline=False),
+    "pix2pix": dict(_NO_CYCLE, direction="a_to_b", adversarial="bce", outline_weight=0.0),
     "unit": dict(
         adversarial="bce",
         adversarial_weight=10.0,
@@ -124,6 +111,25 @@ _PAPER_MODELS: Mapping[str, Mapping] = {
     "fastcut": dict(identity_weight=0.0, outline_weight=0.0),
 }
 _ONE_SIDED = ("pix2pix", "cut", "fastcut")
+
+_CYCLES = tuple(model for model in MODELS if model not in _ONE_SIDED)
+# Terms that only some systems have; whoever gives one to another system is told.
+_TERMS: Mapping[str, tuple] = {
+    "cycle_weight": _CYCLES,
+    "ssim_cycle_weight": _CYCLES,
+    "perceptual_weight": _CYCLES,
+    "style_weight": _CYCLES,
+    "identity_weight": ("cyclegan", "medgan", "pccgan"),
+    "nce_weight": ("cyclegan", "medgan", "cut", "fastcut"),
+    "nce_identity_weight": ("cut", "fastcut"),
+    "edge_weight": tuple(model for model in MODELS if model != "pix2pix"),
+    "outline_weight": tuple(model for model in MODELS if model != "pix2pix"),
+    "critic_sees_outline": tuple(model for model in MODELS if model != "pix2pix"),
+    "l1_weight": ("pix2pix",),
+    "reconstruction_weight": ("unit",),
+    "kl_weight": ("unit",),
+    "dictionary_weight": ("pccgan",),
+}
 
 
 @dataclass(frozen=True)
@@ -258,6 +264,9 @@ def make_config(given: Mapping) -> TranslatorConfig:
             f"--preset {preset} --model {model}: that preset is a CycleGAN's; take fast or paper for {model}"
         )
     own = {**MODELS[model], **(_PAPER_MODELS.get(model, {}) if preset == "paper" else {})}
+    for name, models in _TERMS.items():
+        if given.get(name) and model not in models:
+            raise UserError(f"--set {name}={given[name]}: {model} has no such term; {', '.join(models)} have it")
     values = {**PRESETS[preset], **own, **given}
     settle_budget(values, given)
     config = TranslatorConfig(**values)
@@ -295,10 +304,6 @@ def _check_together(config: TranslatorConfig) -> None:
         )
     if config.direction != "both" and config.model not in _ONE_SIDED:
         raise UserError(f"--set direction={config.direction}: {config.model} needs both directions for its cycle")
-    if config.model == "pix2pix" and (config.outline_weight or config.critic_sees_outline):
-        raise UserError(
-            "--model pix2pix: its critic sees the input; leave out outline_weight= and critic_sees_outline="
-        )
     if config.critic_share > 1 or not config.critic_share:
         raise UserError(f"--set critic_share={config.critic_share:g}: must be above 0 and at most 1")
     if config.beta_1 >= 1 or config.ema_decay >= 1 or max(config.decay_start, config.cycle_ramp) > 1:

@@ -1,13 +1,14 @@
 """What the training loop asks of a translation system, and what adversarial systems share."""
 
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import tensorflow as tf
 
 from common_tf.averaging import update_average
 from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.cycle_terms import CycleTerms
 from cyclegan_tf.image_pool import ImagePool
-from cyclegan_tf.losses import ADVERSARIAL, head_mask
+from cyclegan_tf.losses import ADVERSARIAL, edge_consistency, head_mask, l1, outside_head
 from cyclegan_tf.networks.build import build_generator
 from cyclegan_tf.optimization import LinearDecay, ramp
 
@@ -15,6 +16,10 @@ A_TO_B, B_TO_A = "a_to_b", "b_to_a"
 DIRECTIONS = (A_TO_B, B_TO_A)
 SIDES = {A_TO_B: ("a", "b"), B_TO_A: ("b", "a")}
 """Source and target letter of each direction."""
+
+
+Terms = Mapping[str, tuple]
+"""Raw loss and weight by name."""
 
 
 class Translator(tf.Module):
@@ -32,6 +37,7 @@ class Translator(tf.Module):
     @classmethod
     def check(cls, config: TranslatorConfig) -> None:
         """Raises `UserError` for what the system lacks, before anything is written."""
+        CycleTerms(config)
 
     def train_step(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
         """One update of every network.
@@ -95,19 +101,27 @@ class AdversarialTranslator(Translator):
         self.optimizers: dict = {}
         self.averages: dict = {}
         self.pools: dict = {}
+        self._cycle_terms = CycleTerms(config)
 
-    def set_up(self, trained: Mapping[str, Sequence[tf.Variable]], averaged: Mapping[str, tf.keras.Model]) -> None:
+    def set_up(
+        self,
+        *,
+        generators: Mapping[str, Sequence[tf.Variable]],
+        critics: Mapping[str, Sequence[tf.Variable]],
+        averaged: Mapping[str, tf.keras.Model],
+    ) -> None:
         """Builds the optimizers, and the averages of the networks that inference uses.
 
         Args:
-            trained: variables by the name of their optimizer; critics' names begin with ``critic``.
+            generators, critics: variables by the name of their optimizer.
             averaged: by direction.
         """
         config = self.config
-        rates = {True: config.critic_learning_rate or config.learning_rate, False: config.learning_rate}
-        for name, variables in trained.items():
+        self._generators, self._critics = dict(generators), dict(critics)
+        for name, variables in {**generators, **critics}.items():
+            rate = config.critic_learning_rate if name in critics and config.critic_learning_rate else None
             schedule = LinearDecay(
-                rate=rates[name.startswith("critic")], total_steps=self.total_steps, decay_start=config.decay_start
+                rate=rate or config.learning_rate, total_steps=self.total_steps, decay_start=config.decay_start
             )
             optimizer = tf.keras.optimizers.Adam(schedule, beta_1=config.beta_1, jit_compile=False)
             if self.policy == "mixed_float16":
@@ -169,10 +183,35 @@ class AdversarialTranslator(Translator):
         steps = config.cycle_ramp * self.total_steps
         return ramp(step, start=config.cycle_weight_start, end=config.cycle_weight, steps=steps)
 
-    def edge_weight(self, step: tf.Tensor) -> tf.Tensor:
-        """The weight of the edge term at a step; 0 until ``edge_start`` of the training."""
-        late = tf.cast(step, tf.float32) >= self.config.edge_start * self.total_steps
-        return self.config.edge_weight * tf.cast(late, tf.float32)
+    def cycle_terms(self, letter: str, real: tf.Tensor, cycled: tf.Tensor, step: tf.Tensor) -> Terms:
+        """What a cycle is judged by: L1 and the terms that have a weight.
+
+        Args:
+            letter: of the domain.
+            real: an image.
+            cycled: what came back of it.
+            step: of the training.
+        """
+        near, structure = fan_out(cycled, 2)
+        terms = {f"cycle_{letter}": (l1(near, real), self.cycle_weight(step))}
+        for name, value in self._cycle_terms(real, structure).items():
+            terms[f"{name}_{letter}"] = value, self._cycle_terms.weights[name]
+        return terms
+
+    def input_terms(self, direction: str, source: tf.Tensor, output: tf.Tensor, step: tf.Tensor) -> Terms:
+        """What ties an output to its own input: nothing outside the head, edges where the input has them.
+
+        Edges count from ``edge_start`` of the training on.
+        """
+        config, terms = self.config, {}
+        outside, edges = fan_out(output, 2)
+        if config.outline_weight:
+            terms[f"outside_{direction}"] = outside_head(source, outside), config.outline_weight
+        if config.edge_weight:
+            late = tf.cast(step, tf.float32) >= config.edge_start * self.total_steps
+            weight = config.edge_weight * tf.cast(late, tf.float32)
+            terms[f"edges_{direction}"] = edge_consistency(source, edges), weight
+        return terms
 
     def scaled(self, loss: tf.Tensor) -> tf.Tensor:
         """The loss as gradients are to be taken of it."""
@@ -180,18 +219,47 @@ class AdversarialTranslator(Translator):
             return next(iter(self.optimizers.values())).get_scaled_loss(loss)
         return loss
 
-    def apply(self, tape: tf.GradientTape, loss: tf.Tensor, trained: Mapping[str, Sequence[tf.Variable]]) -> None:
-        """One backward pass for all of the given variables, then each optimizer's update."""
-        for name, gradients in zip(trained, tape.gradient(loss, list(trained.values()))):
-            optimizer = self.optimizers[name]
-            if self.policy == "mixed_float16":
-                gradients = optimizer.get_unscaled_gradients(gradients)
-            optimizer.apply_gradients(zip(gradients, trained[name]))
+    def update(self, tape: tf.GradientTape, loss: tf.Tensor, critics: tf.Tensor, step: tf.Tensor) -> None:
+        """One backward pass for all generators, one for all critics, each optimizer's update, and the averages.
 
-    def update_averages(self, step: tf.Tensor) -> None:
-        """Moves the averages towards the networks as they are now."""
+        The critics move in a random ``critic_share`` of the steps, which one follows from (seed, step).
+
+        Args:
+            tape: a persistent one, with both losses as `scaled` gives them.
+            loss: of the generators.
+            critics: sum of the critics' losses.
+            step: of the training.
+        """
+        self._apply(tape, loss, self._generators)
+        if self.config.critic_share < 1:
+            seed = tf.stack([tf.constant(self.config.seed + 17, tf.int64), step])
+            wanted = tf.random.stateless_uniform([], seed) < self.config.critic_share
+            self._apply(tape, critics, self._critics, wanted)
+        else:
+            self._apply(tape, critics, self._critics)
         for direction, average in self.averages.items():
             update_average(average, self._live[direction], decay=self.config.ema_decay, step=step)
+
+    def _apply(self, tape, loss, trained: Mapping[str, Sequence[tf.Variable]], wanted: Optional[tf.Tensor] = None):
+        gradients = tape.gradient(loss, list(trained.values()))
+
+        def move() -> tf.Tensor:
+            for (name, variables), mine in zip(trained.items(), gradients):
+                optimizer = self.optimizers[name]
+                mine = optimizer.get_unscaled_gradients(mine) if self.policy == "mixed_float16" else mine
+                optimizer.apply_gradients(zip(mine, variables))
+            return tf.constant(True)
+
+        if wanted is None:
+            move()
+        else:
+            tf.cond(wanted, move, lambda: tf.constant(False))
+
+
+def weigh(terms: Terms, losses: dict) -> tf.Tensor:
+    """The weighted sum of the terms; their raw values go into ``losses``."""
+    losses.update({name: value for name, (value, _) in terms.items()})
+    return sum(weight * value for value, weight in terms.values())
 
 
 def fan_out(tensor: Any, count: int) -> tuple:

@@ -5,10 +5,10 @@ from typing import Mapping
 import tensorflow as tf
 
 from cyclegan_tf.config import TranslatorConfig
-from cyclegan_tf.losses import ADVERSARIAL, edge_consistency, outside_head
+from cyclegan_tf.losses import ADVERSARIAL
 from cyclegan_tf.networks.build import build_discriminator, build_generator
 from cyclegan_tf.networks.contrast import PatchContrast
-from cyclegan_tf.translators.base import SIDES, AdversarialTranslator, fan_out, trained_directions
+from cyclegan_tf.translators.base import SIDES, AdversarialTranslator, fan_out, trained_directions, weigh
 
 
 class CUT(AdversarialTranslator):
@@ -30,12 +30,14 @@ class CUT(AdversarialTranslator):
             critic = build_discriminator(config, seed=seed + 2, policy=policy, name=f"critic_{direction}")
             self.generators[direction], self.critics[direction] = generator, critic
             self.contrasts[direction] = PatchContrast(generator, seed=seed + 3)
-        self._generators = {
-            name: network.trainable_variables + list(self.contrasts[name].trainable_variables)
-            for name, network in self.generators.items()
-        }
-        self._critics = {network.name: network.trainable_variables for network in self.critics.values()}
-        self.set_up({**self._generators, **self._critics}, self.generators)
+        self.set_up(
+            generators={
+                name: network.trainable_variables + list(self.contrasts[name].trainable_variables)
+                for name, network in self.generators.items()
+            },
+            critics={network.name: network.trainable_variables for network in self.critics.values()},
+            averaged=self.generators,
+        )
         letters = "".join(SIDES[direction][1] for direction in self.generators)
         self.add_pools(letters, config.channels + int(config.critic_sees_outline))
 
@@ -48,9 +50,7 @@ class CUT(AdversarialTranslator):
                 mine, critic = self._losses(direction, batch, step, losses)
                 total, critics = total + mine, critics + critic
             total, critics = self.scaled(total), self.scaled(critics)
-        self.apply(tape, total, self._generators)
-        self.apply(tape, critics, self._critics)
-        self.update_averages(step)
+        self.update(tape, total, critics, step)
         return losses
 
     def _losses(self, direction: str, batch, step, losses: dict) -> tuple:
@@ -65,26 +65,19 @@ class CUT(AdversarialTranslator):
         given = tf.concat([source, target], axis=0) if config.nce_identity_weight else source
         made = self.generators[direction](given, training=True)
         fake, *same = tf.split(made, 2) if config.nce_identity_weight else (made,)
-        fake, near, out, edges = fan_out(fake, 4)
+        fake, near, out = fan_out(fake, 3)
         fake = self.to_judge(fake, source)
         judged = self.critics[direction](fake, training=True)
-        losses[f"adversarial_{direction}"] = game.generator(judged)
-        total = config.adversarial_weight * losses[f"adversarial_{direction}"]
+        terms = {f"adversarial_{direction}": (game.generator(judged), config.adversarial_weight)}
         pairs = (source, near), *((target, one) for one in same)
         # Both pairs in one pass of the encoder, for the sake of one gradient a weight.
         sources, outputs = (tf.concat(side, axis=0) for side in zip(*pairs))
         values = contrast.losses(sources, outputs, step, parts=len(pairs))
-        losses[f"nce_{direction}"] = values[0]
-        total += config.nce_weight * values[0]
+        terms[f"nce_{direction}"] = values[0], config.nce_weight
         if same:
-            losses[f"nce_identity_{direction}"] = values[1]
-            total += config.nce_identity_weight * values[1]
-        if config.outline_weight:
-            losses[f"outside_{direction}"] = outside_head(source, out)
-            total += config.outline_weight * losses[f"outside_{direction}"]
-        if config.edge_weight:
-            losses[f"edges_{direction}"] = edge_consistency(source, edges)
-            total += self.edge_weight(step) * losses[f"edges_{direction}"]
+            terms[f"nce_identity_{direction}"] = values[1], config.nce_identity_weight
+        terms.update(self.input_terms(direction, source, out, step))
+        total = weigh(terms, losses)
         real = self.to_judge(target, target)
         critic = self.critic_loss(second, self.critics[direction], real, fake, judged, step)
         losses[f"critic_{direction}"] = critic

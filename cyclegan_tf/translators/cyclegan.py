@@ -5,8 +5,7 @@ from typing import Mapping
 import tensorflow as tf
 
 from cyclegan_tf.config import TranslatorConfig
-from cyclegan_tf.cycle_terms import CycleTerms
-from cyclegan_tf.losses import ADVERSARIAL, edge_consistency, l1, outside_head
+from cyclegan_tf.losses import ADVERSARIAL, l1
 from cyclegan_tf.networks.build import build_discriminator, build_generator
 from cyclegan_tf.networks.contrast import PatchContrast
 from cyclegan_tf.translators.base import A_TO_B, B_TO_A, AdversarialTranslator, fan_out
@@ -32,22 +31,17 @@ class CycleGAN(AdversarialTranslator):
         self.b_to_a = build_generator(config, seed=seed + 2, policy=policy, name=B_TO_A)
         self.critic_a = build_discriminator(config, seed=seed + 3, policy=policy, name="critic_a")
         self.critic_b = build_discriminator(config, seed=seed + 4, policy=policy, name="critic_b")
-        self._terms = CycleTerms(config)
         self.contrasts = {}
         if config.nce_weight:
             for network in (self.a_to_b, self.b_to_a):
                 self.contrasts[network.name] = PatchContrast(network, seed=seed + 7)
-        self._generators = {
-            network.name: network.trainable_variables + self._contrast_variables(network.name)
-            for network in (self.a_to_b, self.b_to_a)
-        }
-        self._critics = {network.name: network.trainable_variables for network in (self.critic_a, self.critic_b)}
-        self.set_up({**self._generators, **self._critics}, {A_TO_B: self.a_to_b, B_TO_A: self.b_to_a})
+        generators = (self.a_to_b, self.b_to_a)
+        self.set_up(
+            generators={one.name: one.trainable_variables + self._contrast_variables(one.name) for one in generators},
+            critics={one.name: one.trainable_variables for one in (self.critic_a, self.critic_b)},
+            averaged={one.name: one for one in generators},
+        )
         self.add_pools("ab", config.channels + int(config.critic_sees_outline))
-
-    @classmethod
-    def check(cls, config: TranslatorConfig) -> None:
-        CycleTerms(config)
 
     def _contrast_variables(self, name: str) -> list:
         return list(self.contrasts[name].trainable_variables) if name in self.contrasts else []
@@ -65,12 +59,7 @@ class CycleGAN(AdversarialTranslator):
                 losses[f"critic_{name}"] = self.critic_loss(name, critic, real, fake, judged, step)
             critics = losses["critic_a"] + losses["critic_b"]
             total, critics = self.scaled(total), self.scaled(critics)
-        self.apply(tape, total, self._generators)
-        if self.config.critic_share < 1:
-            self._apply_sometimes(tape, critics, step)
-        else:
-            self.apply(tape, critics, self._critics)
-        self.update_averages(step)
+        self.update(tape, total, critics, step)
         return losses
 
     def _generator_losses(self, batch, step) -> tuple:
@@ -80,42 +69,28 @@ class CycleGAN(AdversarialTranslator):
         game = ADVERSARIAL[config.adversarial]
         fake_b, same_b = self._translate_and_keep(self.a_to_b, real_a, real_b)
         fake_a, same_a = self._translate_and_keep(self.b_to_a, real_b, real_a)
-        (fake_a, back_a, out_a, edges_a, near_a), (fake_b, back_b, out_b, edges_b, near_b) = (
-            fan_out(fake_a, 5),
-            fan_out(fake_b, 5),
-        )
+        (fake_a, back_a, out_a, near_a), (fake_b, back_b, out_b, near_b) = fan_out(fake_a, 4), fan_out(fake_b, 4)
         flip = self._cycle_flip(step)
         cycled_a = self.b_to_a(flip(back_b), training=True)
         cycled_b = self.a_to_b(flip(back_a), training=True)
         fake_a, fake_b = self.to_judge(fake_a, real_b), self.to_judge(fake_b, real_a)
         judged_a = self.critic_a(fake_a, training=True)
         judged_b = self.critic_b(fake_b, training=True)
-        losses = {
-            "adversarial_a_to_b": game.generator(judged_b),
-            "adversarial_b_to_a": game.generator(judged_a),
+        terms = {
+            "adversarial_a_to_b": (game.generator(judged_b), config.adversarial_weight),
+            "adversarial_b_to_a": (game.generator(judged_a), config.adversarial_weight),
+            **self.cycle_terms("a", flip(real_a), cycled_a, step),
+            **self.cycle_terms("b", flip(real_b), cycled_b, step),
         }
-        weights = dict.fromkeys(losses, config.adversarial_weight)
-        (cycled_a, structure_a), (cycled_b, structure_b) = fan_out(cycled_a, 2), fan_out(cycled_b, 2)
-        losses["cycle_a"], losses["cycle_b"] = l1(cycled_a, flip(real_a)), l1(cycled_b, flip(real_b))
-        weights["cycle_a"] = weights["cycle_b"] = self.cycle_weight(step)
-        for letter, real, cycled in (("a", real_a, structure_a), ("b", real_b, structure_b)):
-            for name, value in self._terms(flip(real), cycled).items():
-                losses[f"{name}_{letter}"], weights[f"{name}_{letter}"] = value, self._terms.weights[name]
-        pairs = ((A_TO_B, real_a, out_b, edges_b, near_b), (B_TO_A, real_b, out_a, edges_a, near_a))
-        for direction, real, out, edges, near in pairs:
-            if config.outline_weight:
-                losses[f"outside_{direction}"] = outside_head(real, out)
-                weights[f"outside_{direction}"] = config.outline_weight
-            if config.edge_weight:
-                losses[f"edges_{direction}"] = edge_consistency(real, edges)
-                weights[f"edges_{direction}"] = self.edge_weight(step)
+        for direction, real, out, near in ((A_TO_B, real_a, out_b, near_b), (B_TO_A, real_b, out_a, near_a)):
+            terms.update(self.input_terms(direction, real, out, step))
             if config.nce_weight:
-                losses[f"nce_{direction}"] = self.contrasts[direction].loss(real, near, step)
-                weights[f"nce_{direction}"] = config.nce_weight
+                terms[f"nce_{direction}"] = self.contrasts[direction].loss(real, near, step), config.nce_weight
         if config.identity_weight:
-            losses["identity_a"], losses["identity_b"] = l1(same_a, real_a), l1(same_b, real_b)
-            weights["identity_a"] = weights["identity_b"] = config.identity_weight
-        weighted = {name: weights[name] * value for name, value in losses.items()}
+            terms["identity_a"] = l1(same_a, real_a), config.identity_weight
+            terms["identity_b"] = l1(same_b, real_b), config.identity_weight
+        losses = {name: value for name, (value, _) in terms.items()}
+        weighted = {name: weight * value for name, (value, weight) in terms.items()}
         if config.log_style == "notebook":
             # Of unrelated images, so it measures nothing; the notebook prints it, and so does its preset.
             losses["unpaired_mse"] = tf.reduce_mean(tf.square(real_b - fake_b[..., : config.channels]))
@@ -127,7 +102,7 @@ class CycleGAN(AdversarialTranslator):
 
     def diagnostics(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
         """Where terms beside the usual ones are on: what each weighs, and its gradient's norm on the generators."""
-        if not (self._terms.weights or self.config.nce_weight or self.config.edge_weight):
+        if not (self._cycle_terms.weights or self.config.nce_weight or self.config.edge_weight):
             return {}
         return self._term_sizes(batch, step)
 
@@ -142,21 +117,6 @@ class CycleGAN(AdversarialTranslator):
             results[f"weighted_{name}"] = value
             results[f"gradient_{name}"] = tf.linalg.global_norm(gradients)
         return results
-
-    def _apply_sometimes(self, tape, critics, step) -> None:
-        """Updates the critics in a random ``critic_share`` of the steps, which one follows from (seed, step)."""
-        seed = tf.stack([tf.constant(self.config.seed + 17, tf.int64), step])
-        wanted = tf.random.stateless_uniform([], seed) < self.config.critic_share
-        gradients = tape.gradient(critics, list(self._critics.values()))
-
-        def update():
-            for (name, variables), mine in zip(self._critics.items(), gradients):
-                optimizer = self.optimizers[name]
-                mine = optimizer.get_unscaled_gradients(mine) if self.policy == "mixed_float16" else mine
-                optimizer.apply_gradients(zip(mine, variables))
-            return tf.constant(True)
-
-        tf.cond(wanted, update, lambda: tf.constant(False))
 
     def _cycle_flip(self, step):
         """A flip for the way back, drawn from (seed, step): left-right, upside down, both or none."""

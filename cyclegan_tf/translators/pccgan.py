@@ -18,10 +18,10 @@ from typing import Mapping
 import tensorflow as tf
 
 from cyclegan_tf.config import TranslatorConfig
-from cyclegan_tf.losses import ADVERSARIAL, l1, outside_head
+from cyclegan_tf.losses import ADVERSARIAL, l1
 from cyclegan_tf.networks.build import build_discriminator
 from cyclegan_tf.networks.pccgan import ATOMS, conditional_generator, with_reference
-from cyclegan_tf.translators.base import A_TO_B, B_TO_A, DIRECTIONS, SIDES, AdversarialTranslator, fan_out
+from cyclegan_tf.translators.base import A_TO_B, B_TO_A, DIRECTIONS, SIDES, AdversarialTranslator, fan_out, weigh
 
 _GRID = 4
 _REFERENCE_SHARE, _REFERENCE_RATE = 0.25, 0.02
@@ -44,9 +44,11 @@ class PCCGAN(AdversarialTranslator):
             for number, letter in enumerate("ab")
         }
         live = {name: with_reference(network, name=name) for name, network in self.generators.items()}
-        self._generators = {name: network.trainable_variables for name, network in self.generators.items()}
-        self._critics = {network.name: network.trainable_variables for network in self.critics.values()}
-        self.set_up({**self._generators, **self._critics}, live)
+        self.set_up(
+            generators={name: network.trainable_variables for name, network in self.generators.items()},
+            critics={network.name: network.trainable_variables for network in self.critics.values()},
+            averaged=live,
+        )
         self.add_pools("ab", config.channels + int(config.critic_sees_outline))
         cells = tf.range(config.image_size) * _GRID // config.image_size
         shown = (cells[:, None] + cells[None]) % 2 == 0
@@ -70,17 +72,13 @@ class PCCGAN(AdversarialTranslator):
             for direction in DIRECTIONS:
                 mine, back[direction] = self._translate(direction, batch, conditions[direction], step, losses)
                 total += mine
-            weight = self.cycle_weight(step)
             for direction in DIRECTIONS:
                 letter, forth = SIDES[direction][1], B_TO_A if direction == A_TO_B else A_TO_B
                 cycled, *_ = self.generators[direction]([back[forth], conditions[direction]], training=True)
-                losses[f"cycle_{letter}"] = l1(cycled, batch[letter])
-                total += weight * losses[f"cycle_{letter}"]
+                total += weigh(self.cycle_terms(letter, batch[letter], cycled, step), losses)
             critics = losses["critic_a"] + losses["critic_b"]
             total, critics = self.scaled(total), self.scaled(critics)
-        self.apply(tape, total, self._generators)
-        self.apply(tape, critics, self._critics)
-        self.update_averages(step)
+        self.update(tape, total, critics, step)
         self._update_references(batch)
         return losses
 
@@ -100,22 +98,19 @@ class PCCGAN(AdversarialTranslator):
         shown = self.to_judge(fake, source)
         critic = self.critics[second]
         judged = critic(shown, training=True)
-        losses[f"adversarial_{direction}"] = game.generator(judged)
-        losses[f"identity_{second}"] = l1(same, target)
-        losses[f"dictionary_{direction}"] = tf.reduce_mean(error)
+        terms = {
+            f"adversarial_{direction}": (game.generator(judged), config.adversarial_weight),
+            f"identity_{second}": (l1(same, target), config.identity_weight),
+            f"dictionary_{direction}": (tf.reduce_mean(error), config.dictionary_weight),
+            **self.input_terms(direction, source, out, step),
+        }
         used = tf.reduce_mean(tf.stop_gradient(assignment), axis=(0, 1, 2))
         losses[f"dictionary_usage_{direction}"] = -tf.reduce_sum(used * tf.math.log(used + 1e-12)) / tf.math.log(
             float(ATOMS)
         )
-        total = config.adversarial_weight * losses[f"adversarial_{direction}"]
-        total += config.identity_weight * losses[f"identity_{second}"]
-        total += config.dictionary_weight * losses[f"dictionary_{direction}"]
-        if config.outline_weight:
-            losses[f"outside_{direction}"] = outside_head(source, out)
-            total += config.outline_weight * losses[f"outside_{direction}"]
         truth = self.to_judge(target, target)
         losses[f"critic_{second}"] = self.critic_loss(second, critic, truth, shown, judged, step)
-        return total, back
+        return weigh(terms, losses), back
 
     def _condition(self, direction: str, batch, step: tf.Tensor) -> tf.Tensor:
         """Alternate cells of the batch's target slices, mirrored so that no place of them fits, or of the reference."""

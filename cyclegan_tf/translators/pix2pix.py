@@ -30,9 +30,11 @@ class Pix2Pix(AdversarialTranslator):
             self.critics[direction] = build_discriminator(
                 config, seed=seed + 2, policy=policy, name=f"critic_{direction}", extra_channels=config.channels
             )
-        self._generators = {name: network.trainable_variables for name, network in self.generators.items()}
-        self._critics = {network.name: network.trainable_variables for network in self.critics.values()}
-        self.set_up({**self._generators, **self._critics}, self.generators)
+        self.set_up(
+            generators={name: network.trainable_variables for name, network in self.generators.items()},
+            critics={network.name: network.trainable_variables for network in self.critics.values()},
+            averaged=self.generators,
+        )
 
     @tf.function(autograph=False)
     def train_step(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
@@ -53,7 +55,5 @@ class Pix2Pix(AdversarialTranslator):
                 total += losses[f"adversarial_{direction}"] + self.config.l1_weight * losses[f"l1_{direction}"]
                 critics += critic
             total, critics = self.scaled(total), self.scaled(critics)
-        self.apply(tape, total, self._generators)
-        self.apply(tape, critics, self._critics)
-        self.update_averages(step)
+        self.update(tape, total, critics, step)
         return losses

@@ -5,10 +5,10 @@ from typing import Mapping
 import tensorflow as tf
 
 from cyclegan_tf.config import TranslatorConfig
-from cyclegan_tf.losses import ADVERSARIAL, l1, outside_head
+from cyclegan_tf.losses import ADVERSARIAL, l1
 from cyclegan_tf.networks.build import build_discriminator
 from cyclegan_tf.networks.unit import joined, unit_parts
-from cyclegan_tf.translators.base import A_TO_B, B_TO_A, SIDES, AdversarialTranslator, fan_out
+from cyclegan_tf.translators.base import A_TO_B, B_TO_A, SIDES, AdversarialTranslator, fan_out, weigh
 
 
 class UNIT(AdversarialTranslator):
@@ -35,9 +35,11 @@ class UNIT(AdversarialTranslator):
         self.critic_a = build_discriminator(config, seed=config.seed * 10 + 3, policy=policy, name="critic_a")
         self.critic_b = build_discriminator(config, seed=config.seed * 10 + 4, policy=policy, name="critic_b")
         live = {direction: joined(self.parts, *SIDES[direction], name=direction) for direction in (A_TO_B, B_TO_A)}
-        self._generators = {"generators": [v for part in self.parts.values() for v in part.trainable_variables]}
-        self._critics = {network.name: network.trainable_variables for network in (self.critic_a, self.critic_b)}
-        self.set_up({**self._generators, **self._critics}, live)
+        self.set_up(
+            generators={"generators": [v for part in self.parts.values() for v in part.trainable_variables]},
+            critics={network.name: network.trainable_variables for network in (self.critic_a, self.critic_b)},
+            averaged=live,
+        )
         self.add_pools("ab", config.channels + int(config.critic_sees_outline))
 
     @classmethod
@@ -66,22 +68,20 @@ class UNIT(AdversarialTranslator):
             (fake_a, back_a, out_a), (fake_b, back_b, out_b) = fan_out(fake_a, 3), fan_out(fake_b, 3)
             hidden, divergence_again = self._encode(back_a, back_b, step, 1)
             from_a, from_b = tf.split(hidden, 2)
-            losses = {
-                "reconstruction_a": l1(same_a, batch["a"]),
-                "reconstruction_b": l1(same_b, batch["b"]),
-                "cycle_a": l1(self.parts["decoder_a"](from_b, training=True), batch["a"]),
-                "cycle_b": l1(self.parts["decoder_b"](from_a, training=True), batch["b"]),
-                "kl": divergence + divergence_again,
+            losses: dict = {}
+            terms = {
+                "reconstruction_a": (l1(same_a, batch["a"]), config.reconstruction_weight),
+                "reconstruction_b": (l1(same_b, batch["b"]), config.reconstruction_weight),
+                **self.cycle_terms("a", batch["a"], self.parts["decoder_a"](from_b, training=True), step),
+                **self.cycle_terms("b", batch["b"], self.parts["decoder_b"](from_a, training=True), step),
+                "kl": (divergence + divergence_again, config.kl_weight),
             }
-            total = config.reconstruction_weight * (losses["reconstruction_a"] + losses["reconstruction_b"])
-            total += self.cycle_weight(step) * (losses["cycle_a"] + losses["cycle_b"]) + config.kl_weight * losses["kl"]
+            total = weigh(terms, losses)
             for direction, fake, out in ((A_TO_B, fake_b, out_b), (B_TO_A, fake_a, out_a)):
                 total += self._judge(direction, batch, fake, out, step, losses)
             critics = losses["critic_a"] + losses["critic_b"]
             total, critics = self.scaled(total), self.scaled(critics)
-        self.apply(tape, total, self._generators)
-        self.apply(tape, critics, self._critics)
-        self.update_averages(step)
+        self.update(tape, total, critics, step)
         return losses
 
     def _encode(self, images_a: tf.Tensor, images_b: tf.Tensor, step: tf.Tensor, turn: int) -> tuple:
@@ -100,11 +100,9 @@ class UNIT(AdversarialTranslator):
         critic = {"a": self.critic_a, "b": self.critic_b}[target]
         shown = self.to_judge(fake, batch[source])
         judged = critic(shown, training=True)
-        losses[f"adversarial_{direction}"] = ADVERSARIAL[config.adversarial].generator(judged)
-        total = config.adversarial_weight * losses[f"adversarial_{direction}"]
-        if config.outline_weight:
-            losses[f"outside_{direction}"] = outside_head(batch[source], out)
-            total += config.outline_weight * losses[f"outside_{direction}"]
+        game = ADVERSARIAL[config.adversarial]
+        terms = {f"adversarial_{direction}": (game.generator(judged), config.adversarial_weight)}
+        terms.update(self.input_terms(direction, batch[source], out, step))
         truth = self.to_judge(batch[target], batch[target])
         losses[f"critic_{target}"] = self.critic_loss(target, critic, truth, shown, judged, step)
-        return total
+        return weigh(terms, losses)

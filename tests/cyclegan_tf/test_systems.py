@@ -173,6 +173,15 @@ def test_unit_shares_two_blocks_and_is_silent_at_inference(translator):
     assert all(np.abs(v - w).max() > 0 for v, w in zip(parts["shared_in"].trainable_variables[::2], before[::2]))
 
 
+def test_any_cycle_can_be_judged_by_more_than_l1(translator):
+    system, batch = translator("unit", ssim_cycle_weight=1.0, edge_weight=1.0, edge_start=0.0, critic_share=1e-9)
+    losses = system.train_step(batch, tf.constant(0, tf.int64))
+    for name in ("ssim_cycle_a", "ssim_cycle_b", "edges_a_to_b", "edges_b_to_a"):
+        assert 0 < float(losses[name]) < 2, name
+    updates = {name: int(optimizer.iterations) for name, optimizer in system.optimizers.items()}
+    assert updates == {"generators": 1, "critic_a": 0, "critic_b": 0}  # critics move in one step of 10^9
+
+
 def test_units_latent_has_a_quarter_of_the_side():
     parts = unit_parts(size=64, channels=1, filters=8, seed=0, policy="float32")
     assert parts["encoder_a"].output_shape == (None, 16, 16, 32)
@@ -206,7 +215,7 @@ def test_pccgan_is_conditioned_but_gets_no_gradient_through_it(translator):
 
 def test_the_extractor_stays_and_its_terms_reach_the_generators(translator, detector):
     system, batch = translator("medgan", extractor=str(detector), ema_decay=0.0)
-    extractor = system._terms.extractor.network
+    extractor = system._cycle_terms.extractor.network
     before = [weight.numpy() for weight in extractor.weights]
     sizes = system.diagnostics(batch, tf.constant(0, tf.int64))
     losses = system.train_step(batch, tf.constant(0, tf.int64))
@@ -232,13 +241,11 @@ def test_terms_without_weight_are_not_there(translator):
 
 
 def test_bad_combinations_are_one_line(phantom_folder, tmp_path, monkeypatch, capsys):
-    def no_network(*_, **__):
-        raise Exception("no network here")
+    def offline(*_, **__):
+        raise OSError("no route to host")
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr("keras.src.utils.data_utils.get_file", no_network)
-    for module in ("vgg16", "vgg19"):
-        monkeypatch.setattr(f"keras.src.applications.{module}.data_utils.get_file", no_network)
+    monkeypatch.setattr("keras.src.utils.data_utils.urlretrieve", offline)
     run = ("--run", tmp_path / "run", *TINY)
     cases = (
         (("--model", "pix2pix", "--data", phantom_folder), "learns from aligned pairs"),
@@ -248,7 +255,8 @@ def test_bad_combinations_are_one_line(phantom_folder, tmp_path, monkeypatch, ca
         (("--model", "medgan", "--set", "style_weight=0"), "without them it is cyclegan"),
         (("--preset", "notebook", "--model", "unit"), "that preset is a CycleGAN's"),
         (("--model", "unit", "--set", "direction=a_to_b"), "needs both directions"),
-        (("--model", "pix2pix", "--set", "outline_weight=1"), "leave out outline_weight="),
+        (("--model", "pix2pix", "--set", "outline_weight=1"), "pix2pix has no such term"),
+        (("--model", "cut", "--set", "ssim_cycle_weight=1"), "cyclegan, unit, pccgan, medgan have it"),
         (("--model", "nothing"), "must be one of cyclegan, pix2pix"),
         (("--set", "critic_share=0"), "critic_share"),
     )
