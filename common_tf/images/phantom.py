@@ -198,7 +198,7 @@ def _ellipse(x, y, centre_x, centre_y, half_width, half_length, slope):
 
 
 def _lesion(random, x, y, reach, cortex):
-    """A lobed blob away from the midline, and the soft edema around it in [0, 1]."""
+    """A lobed blob on one side of the midline, and the soft edema around it in [0, 1]."""
     angle = random.uniform(0, 2 * np.pi)
     distance = random.uniform(0.25, 0.75) * reach
     centre_x, centre_y = distance * np.cos(angle), distance * np.sin(angle)
@@ -207,7 +207,7 @@ def _lesion(random, x, y, reach, cortex):
     lobed = np.hypot(x - centre_x, (y - centre_y) * random.uniform(0.8, 1.25))
     lobed = lobed / (extent * (1 + _wobble(random, local_angle, (2, 3, 4, 5), 0.25)))
     edema = random.uniform(0.2, 1.0) * np.clip(1.9 - lobed + 0.15 * cortex, 0, 1)
-    return lobed < 1, edema
+    return (lobed < 1) & (x * centre_x > 0), edema
 
 
 def _ct_disturbances(random, ct, x, y, head) -> np.ndarray:
