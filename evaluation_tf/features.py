@@ -69,6 +69,7 @@ def inception(weights: str) -> Extractor:
     Raises:
         UserError: weights that cannot be had.
     """
+    origin = "ImageNet weights" if weights == "imagenet" else f"weights of the file {Path(weights).name}"
     network = load_imagenet(
         "inception_v3",
         lambda file: tf.keras.applications.InceptionV3(
@@ -85,7 +86,7 @@ def inception(weights: str) -> Extractor:
 
     return Extractor(
         name="FID (Keras-ImageNet InceptionV3)",
-        description="keras.applications InceptionV3, ImageNet weights, 2,048 pooled features, 299x299; not the "
+        description=f"keras.applications InceptionV3, {origin}, 2,048 pooled features, 299x299; not the "
         "network of 2015 that most published FIDs use, so not comparable with theirs",
         is_inception=True,
         key=content_hash(*network.get_weights()),

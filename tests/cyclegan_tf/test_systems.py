@@ -20,6 +20,7 @@ from common_tf.images.phantom import draw_phantom, weak_field
 from common_tf.runs.history import read_history
 from cyclegan_tf.config import make_config
 from cyclegan_tf.data import load_training_data, phantom_side
+from cyclegan_tf.inference import UnitTranslator
 from cyclegan_tf.networks.pccgan import ATOMS, Dictionary, conditional_generator
 from cyclegan_tf.networks.unit import unit_parts
 from cyclegan_tf.translators import REGISTRY, build_translator
@@ -157,6 +158,15 @@ def test_pix2pix_learns_the_truth_and_not_the_input(translator):
     assert float(last) < 0.5 * float(first)
     out = system.translate(batch["a"], "a_to_b")
     assert np.abs(out - batch["b"]).mean() < np.abs(out - batch["a"]).mean()
+
+
+def test_pix2pix_can_keep_its_dropout_as_noise(translator):
+    system, batch = translator("pix2pix", generator="unet")
+    unit = (batch["a"].numpy()[..., 0] + 1) / 2
+    for dropout in (False, True):
+        translate = UnitTranslator(system.inference_networks(), channels=1, dropout=dropout)
+        first, second = (translate(unit, "a_to_b") for _ in range(2))
+        assert np.array_equal(first, second) is not dropout
 
 
 def test_unit_shares_two_blocks_and_is_silent_at_inference(translator):
