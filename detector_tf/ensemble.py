@@ -9,7 +9,7 @@ from common_tf.errors import UserError
 from common_tf.metrics.classification import METRICS
 from common_tf.runs.files import replace_json
 from detector_tf.figures import save_figures
-from detector_tf.predictions import METRICS_FILE, PREDICTIONS_FILE, Predictions, judge, plain, read_predictions
+from detector_tf.predictions import METRICS_FILE, PREDICTIONS_FILE, Predictions, judge, plain, read_predictions, verdict
 
 
 def ensemble_runs(runs: Sequence[Path], *, output: Path) -> dict:
@@ -51,14 +51,12 @@ def ensemble_runs(runs: Sequence[Path], *, output: Path) -> dict:
     aligned = [Predictions(members[0].classes, [table[path] for path in shared]) for table in tables]
     mean = np.mean([member.probabilities for member in aligned], axis=0)
     thresholds = np.mean([member.thresholds for member in aligned], axis=0)
-    rows = []
-    for number, row in enumerate(aligned[0].rows):
-        chances = {f"p_{name}": f"{chance:.6f}" for name, chance in zip(members[0].classes, mean[number])}
-        guess = int(mean[number, 1] >= thresholds[number]) if mean.shape[1] == 2 else int(mean[number].argmax())
-        rows.append(
-            {**row, **chances, "threshold": f"{thresholds[number]:.6f}", "predicted": members[0].classes[guess]}
-        )
-    together = Predictions(members[0].classes, rows)
+    classes = members[0].classes
+    rows = [
+        {**row, **verdict(classes, chances, threshold)}
+        for row, chances, threshold in zip(aligned[0].rows, mean, thresholds)
+    ]
+    together = Predictions(classes, rows)
     names = [Path(run).name for run in runs]
     metrics = {**judge(together), "members": {str(run): judge(member) for run, member in zip(runs, aligned)}}
     best = max(aligned, key=lambda member: judge(member)["roc_auc"]["value"])

@@ -121,8 +121,7 @@ def judge_fold(
         threshold = best_threshold(truth["validation"], probabilities["validation"][:, 1])
     rows = []
     for side in ("test", "validation"):
-        predicted = predicted_classes(probabilities[side], threshold=threshold)
-        for index, chances, guess in zip(np.flatnonzero(split[side]), probabilities[side], predicted):
+        for index, chances in zip(np.flatnonzero(split[side]), probabilities[side]):
             rows.append(
                 {
                     "path": data.images.names[index],
@@ -130,9 +129,7 @@ def judge_fold(
                     "group": f"{data.images.groups[index]:05d}",
                     "fold": str(number),
                     "split": side,
-                    "predicted": data.classes[guess],
-                    "threshold": f"{threshold:.6f}",
-                    **{f"p_{name}": f"{chance:.6f}" for name, chance in zip(data.classes, chances)},
+                    **verdict(data.classes, chances, threshold),
                 }
             )
     predictions = Predictions(data.classes, rows)
@@ -147,6 +144,21 @@ def judge_fold(
     replace_json(path / METRICS_FILE, plain(metrics))
     save_figures(path / "figures", test)
     return {"temperature": temperature, "threshold": threshold}
+
+
+def verdict(classes: Sequence[str], chances: np.ndarray, threshold: float) -> dict:
+    """The columns of a row that say what was found.
+
+    All digits are kept: rounded, a probability next to the threshold would be read back on its other side.
+
+    Args:
+        classes: names.
+        chances: ``(classes,)`` calibrated probabilities.
+        threshold: of the second class, where there are two.
+    """
+    guess = int(predicted_classes(np.asarray(chances)[None], threshold=threshold)[0])
+    columns = {f"p_{name}": repr(float(chance)) for name, chance in zip(classes, chances)}
+    return {"predicted": classes[guess], "threshold": repr(float(threshold)), **columns}
 
 
 def judge_run(run: Path, config: DetectorConfig, data: DetectorData, splits: Sequence) -> None:

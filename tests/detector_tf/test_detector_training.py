@@ -23,7 +23,7 @@ from detector_tf.batches import Batches
 from detector_tf.config import make_config
 from detector_tf.data import load_detector_data
 from detector_tf.inference import load_detector
-from detector_tf.predictions import read_predictions
+from detector_tf.predictions import read_predictions, verdict
 from detector_tf.preprocessing import DetectorInput
 from detector_tf.splits import make_splits, unleaked
 
@@ -155,6 +155,14 @@ def test_killed_and_continued_equals_uninterrupted(class_folders, tmp_path):
         if "save_counter" not in name:
             np.testing.assert_array_equal(whole.get_tensor(name), again.get_tensor(name), err_msg=name)
     assert (tmp_path / "whole/predictions.csv").read_text() == (tmp_path / "killed/predictions.csv").read_text()
+
+
+def test_a_verdict_next_to_the_threshold_is_read_back_as_it_was():
+    threshold = 0.4988311431960892
+    for chance in (np.nextafter(threshold, 0), threshold):
+        row = verdict(("no", "yes"), np.array([1 - chance, chance]), threshold)
+        assert row["predicted"] == ("yes" if chance >= threshold else "no")
+        assert (float(row["p_yes"]) >= float(row["threshold"])) == (row["predicted"] == "yes")
 
 
 def test_early_stopping_keeps_the_best(tmp_path):
