@@ -35,7 +35,8 @@ def runs(tmp_path_factory):
     """A translator and a detector, trained for a moment on drawn heads."""
     folder = tmp_path_factory.mktemp("runs")
     small = ("--data", "phantom", "--image-size", 32, "--precision", "float32")
-    words = ("--steps", 3, "--set", "phantoms=24", "--set", "generator_filters=4", "--set", "discriminator_filters=4")
+    words = ("--steps", 3, "--set", "phantoms=24", "--set", "generator=unet", "--set", "generator_filters=4")
+    words = (*words, "--set", "discriminator_filters=4")
     assert _quietly(train_cyclegan.main, "--run", folder / "translator", *small, *words) == 0
     words = ("--epochs", 2, "--set", "phantoms=60", "--set", "filters=4")
     assert _quietly(train_detector.main, "--run", folder / "detector", *small, *words) == 0
