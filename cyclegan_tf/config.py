@@ -181,7 +181,7 @@ class TranslatorConfig:
     cycle_weight: float = option(5.0, "weight of the L1 cycle loss", minimum=0)
     cycle_weight_start: float = option(1.0, "weight of the cycle loss at the first step of its ramp", minimum=0)
     cycle_ramp: float = option(
-        0.5, "share of the training in which the cycle weight rises to its value; 0 for a constant weight", minimum=0
+        0.5, "share of the training in which the cycle's weights rise to their values; 0 for constant ones", minimum=0
     )
     cycle_flips: bool = option(True, "flip images at random on the way back, so that a cycle sees shifts")
     outline_weight: float = option(

@@ -188,7 +188,7 @@ class AdversarialTranslator(Translator):
         return ramp(step, start=0.1 * weight, end=weight, steps=self.config.nce_ramp * self.total_steps)
 
     def cycle_terms(self, letter: str, real: tf.Tensor, cycled: tf.Tensor, step: tf.Tensor) -> Terms:
-        """What a cycle is judged by: L1 and the terms that have a weight.
+        """What a cycle is judged by: L1 and the terms that have a weight, which all rise together.
 
         Args:
             letter: of the domain.
@@ -197,9 +197,10 @@ class AdversarialTranslator(Translator):
             step: of the training.
         """
         near, structure = fan_out(cycled, 2)
-        terms = {f"cycle_{letter}": (l1(near, real), self.cycle_weight(step))}
+        weight, full = self.cycle_weight(step), self.config.cycle_weight
+        terms = {f"cycle_{letter}": (l1(near, real), weight)}
         for name, value in self._cycle_terms(real, structure).items():
-            terms[f"{name}_{letter}"] = value, self._cycle_terms.weights[name]
+            terms[f"{name}_{letter}"] = value, self._cycle_terms.weights[name] * (weight / full if full else 1.0)
         return terms
 
     def input_terms(self, direction: str, source: tf.Tensor, output: tf.Tensor, step: tf.Tensor) -> Terms:
