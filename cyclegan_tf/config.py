@@ -93,7 +93,6 @@ MODELS: Mapping[str, Mapping] = {
         outline_weight=100.0,
         pool_size=0,
         generator_filters=16,
-        learning_rate=2e-4,
     ),
     "pccgan": dict(adversarial="bce", identity_weight=5.0, cycle_flips=False, spectral_norm=True, generator_filters=16),
     "medgan": dict(perceptual_weight=1.0, style_weight=0.1),
