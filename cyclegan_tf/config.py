@@ -97,7 +97,7 @@ MODELS: Mapping[str, Mapping] = {
     "pccgan": dict(adversarial="bce", identity_weight=5.0, cycle_flips=False, spectral_norm=True, generator_filters=16),
     "medgan": dict(perceptual_weight=1.0, style_weight=0.1),
     "cut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=1.0, nce_identity_weight=1.0, nce_ramp=0.5),
-    "fastcut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=10.0, flip_equivariance=True, nce_ramp=0.5),
+    "fastcut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=1.0, flip_equivariance=True, nce_ramp=0.5),
 }
 """What each system changes of the presets ``fast`` and ``paper``."""
 
@@ -107,7 +107,7 @@ _PAPER_MODELS: Mapping[str, Mapping] = {
     "unit": dict(generator_filters=64, learning_rate=1e-4, identity_weight=0.0, outline_weight=0.0, cycle_ramp=0.0),
     "pccgan": dict(generator_filters=64, cycle_weight=10.0, cycle_weight_start=10.0, outline_weight=0.0),
     "cut": dict(identity_weight=0.0, outline_weight=0.0, nce_ramp=0.0),
-    "fastcut": dict(identity_weight=0.0, outline_weight=0.0, nce_ramp=0.0),
+    "fastcut": dict(identity_weight=0.0, outline_weight=0.0, nce_weight=10.0, nce_ramp=0.0),
 }
 _ONE_SIDED = ("pix2pix", "cut", "fastcut")
 
