@@ -96,8 +96,8 @@ MODELS: Mapping[str, Mapping] = {
     ),
     "pccgan": dict(adversarial="bce", identity_weight=5.0, cycle_flips=False, spectral_norm=True, generator_filters=16),
     "medgan": dict(perceptual_weight=1.0, style_weight=0.1),
-    "cut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=1.0, nce_identity_weight=1.0, nce_ramp=0.5),
-    "fastcut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=1.0, flip_equivariance=True, nce_ramp=0.5),
+    "cut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=1.0, nce_identity_weight=1.0),
+    "fastcut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=1.0, flip_equivariance=True),
 }
 """What each system changes of the presets ``fast`` and ``paper``."""
 
@@ -106,8 +106,8 @@ _PAPER_MODELS: Mapping[str, Mapping] = {
     "pix2pix": dict(generator="unet", identity_weight=0.0),
     "unit": dict(generator_filters=64, learning_rate=1e-4, identity_weight=0.0, outline_weight=0.0, cycle_ramp=0.0),
     "pccgan": dict(generator_filters=64, cycle_weight=10.0, cycle_weight_start=10.0, outline_weight=0.0),
-    "cut": dict(identity_weight=0.0, outline_weight=0.0, nce_ramp=0.0),
-    "fastcut": dict(identity_weight=0.0, outline_weight=0.0, nce_weight=10.0, nce_ramp=0.0),
+    "cut": dict(identity_weight=0.0, outline_weight=0.0),
+    "fastcut": dict(identity_weight=0.0, outline_weight=0.0, nce_weight=10.0),
 }
 _ONE_SIDED = ("pix2pix", "cut", "fastcut")
 
@@ -202,9 +202,6 @@ class TranslatorConfig:
     extractor: str = option("vgg19", "of both: vgg16, vgg19, a file of their weights, or a detector's run")
     nce_weight: float = option(0.0, "weight of the patch contrast between input and output (PatchNCE)", minimum=0)
     nce_identity_weight: float = option(0.0, "the same between a target image and its own output, for cut", minimum=0)
-    nce_ramp: float = option(
-        0.0, "share of the training in which both rise from a tenth to their weight; 0 for constant weights", minimum=0
-    )
     flip_equivariance: bool = option(False, "flip half of the inputs of cut and fastcut")
     reconstruction_weight: float = option(100.0, "weight of the reconstruction within a domain, for unit", minimum=0)
     kl_weight: float = option(0.1, "weight of the mean square of the latent maps, for unit", minimum=0)
@@ -308,5 +305,5 @@ def _check_together(config: TranslatorConfig) -> None:
         raise UserError(f"--set direction={config.direction}: {config.model} needs both directions for its cycle")
     if config.critic_share > 1 or not config.critic_share:
         raise UserError(f"--set critic_share={config.critic_share:g}: must be above 0 and at most 1")
-    if config.beta_1 >= 1 or config.ema_decay >= 1 or max(config.decay_start, config.cycle_ramp, config.nce_ramp) > 1:
-        raise UserError("--set beta_1=, ema_decay= must be below 1; decay_start=, cycle_ramp=, nce_ramp= at most 1")
+    if config.beta_1 >= 1 or config.ema_decay >= 1 or max(config.decay_start, config.cycle_ramp) > 1:
+        raise UserError("--set beta_1=, ema_decay= must be below 1, decay_start= and cycle_ramp= at most 1")

@@ -183,10 +183,6 @@ class AdversarialTranslator(Translator):
         steps = config.cycle_ramp * self.total_steps
         return ramp(step, start=config.cycle_weight_start, end=config.cycle_weight, steps=steps)
 
-    def nce_weight(self, weight: float, step: tf.Tensor) -> tf.Tensor:
-        """A weight of PatchNCE at a step; it rises from a tenth over ``nce_ramp`` of the training."""
-        return ramp(step, start=0.1 * weight, end=weight, steps=self.config.nce_ramp * self.total_steps)
-
     def cycle_terms(self, letter: str, real: tf.Tensor, cycled: tf.Tensor, step: tf.Tensor) -> Terms:
         """What a cycle is judged by: L1 and the terms that have a weight, which all rise together.
 

@@ -74,9 +74,9 @@ class CUT(AdversarialTranslator):
         # Both pairs in one pass of the encoder, for the sake of one gradient a weight.
         sources, outputs = (tf.concat(side, axis=0) for side in zip(*pairs))
         values = contrast.losses(sources, outputs, step, parts=len(pairs))
-        terms[f"nce_{direction}"] = values[0], self.nce_weight(config.nce_weight, step)
+        terms[f"nce_{direction}"] = values[0], config.nce_weight
         if same:
-            terms[f"nce_identity_{direction}"] = values[1], self.nce_weight(config.nce_identity_weight, step)
+            terms[f"nce_identity_{direction}"] = values[1], config.nce_identity_weight
         terms.update(self.input_terms(direction, source, out, step))
         total = weigh(terms, losses)
         real = self.to_judge(target, target)

@@ -85,8 +85,7 @@ class CycleGAN(AdversarialTranslator):
         for direction, real, out, near in ((A_TO_B, real_a, out_b, near_b), (B_TO_A, real_b, out_a, near_a)):
             terms.update(self.input_terms(direction, real, out, step))
             if config.nce_weight:
-                contrast = self.contrasts[direction].loss(real, near, step)
-                terms[f"nce_{direction}"] = contrast, self.nce_weight(config.nce_weight, step)
+                terms[f"nce_{direction}"] = self.contrasts[direction].loss(real, near, step), config.nce_weight
         if config.identity_weight:
             terms["identity_a"] = l1(same_a, real_a), config.identity_weight
             terms["identity_b"] = l1(same_b, real_b), config.identity_weight

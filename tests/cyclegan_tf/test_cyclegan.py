@@ -141,11 +141,10 @@ def test_cycle_with_flips_sees_a_shift():
     assert 2 <= np.count_nonzero(costs[True]) <= 7 and max(costs[True]) > 0.1
 
 
-def test_weights_rise():
-    translator = _build(cycle_weight=5.0, cycle_weight_start=1.0, cycle_ramp=0.5, nce_ramp=0.5)
+def test_cycle_weight_rises():
+    translator = _build(cycle_weight=5.0, cycle_weight_start=1.0, cycle_ramp=0.5)
     steps = [tf.constant(step, tf.int64) for step in (0, 25, 50, 99)]
     assert [float(translator.cycle_weight(step)) for step in steps] == pytest.approx([1, 3, 5, 5])
-    assert [float(translator.nce_weight(10.0, step)) for step in steps] == pytest.approx([1, 5.5, 10, 10])
     assert float(_build(**PLAIN).cycle_weight(tf.constant(0, tf.int64))) == 10
 
 
