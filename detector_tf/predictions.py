@@ -170,16 +170,19 @@ def judge_run(run: Path, config: DetectorConfig, data: DetectorData, splits: Seq
         metrics = judge(pooled.select(split="test"))
         singles = [classification_of(fold.select(split="test")) for fold in folds]
         metrics["folds"] = singles
-        metrics["mean_over_folds"] = {
-            name: {
-                "mean": float(np.nanmean([single[name] for single in singles])),
-                "standard_deviation": float(np.nanstd([single[name] for single in singles], ddof=1)),
-            }
-            for name in METRICS
-        }
+        metrics["mean_over_folds"] = {name: _spread([single[name] for single in singles]) for name in METRICS}
         replace_json(run / METRICS_FILE, plain(metrics))
         save_figures(run / "figures", pooled.select(split="test"))
     print("\n".join(metrics_lines(run)), flush=True)
+
+
+def _spread(values: Sequence[float]) -> dict:
+    """Mean and standard deviation of a metric over the folds in which it is defined; nan for what is not."""
+    defined = [value for value in values if np.isfinite(value)]
+    return {
+        "mean": float(np.mean(defined)) if defined else float("nan"),
+        "standard_deviation": float(np.std(defined, ddof=1)) if len(defined) > 1 else float("nan"),
+    }
 
 
 def judge(predictions: Predictions) -> dict:
@@ -227,7 +230,7 @@ def metrics_lines(run: Path) -> list:
             entry = record[name]
             line = f"  {name:18}{_number(entry['value'])}  [{_number(entry['low'])}, {_number(entry['high'])}]"
             spread = metrics.get("mean_over_folds", {}).get(name)
-            if spread and record is metrics:
+            if spread and record is metrics and spread["standard_deviation"] is not None:
                 line += f"   folds {_number(spread['mean'])} +- {_number(spread['standard_deviation'])}"
             lines.append(line)
         lines.append("  confusion matrix, rows = truth: " + ", ".join(record["classes"]))

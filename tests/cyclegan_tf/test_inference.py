@@ -14,7 +14,8 @@ import translate
 from common_tf.command_line import run_script
 from common_tf.images.intensity import quantise
 
-TINY = ["--image-size", "32", "--set", "generator_filters=4", "--set", "discriminator_filters=4"]
+TINY = ["--image-size", "32", "--set", "generator=unet", "--set", "generator_filters=4"]
+TINY += ["--set", "discriminator_filters=4"]
 
 
 def _disc(level: float, seed: int, shape=(60, 80)) -> np.ndarray:

@@ -26,6 +26,8 @@ from cyclegan_tf.networks.unit import unit_parts
 from cyclegan_tf.translators import REGISTRY, build_translator
 
 TINY = ("--image-size", 32, "--precision", "float32", "--log-every", 1)
+# Batches come from tf.data, which stays as it is under the fixture ``eagerly``.
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the:UserWarning")
 _SMALL = {"phantoms": 10, "generator": "unet", "generator_filters": 4, "discriminator_filters": 4}
 _SMALL |= {"validation_images": 4, "sample_images": 1}
 SMALL = tuple(word for name, value in _SMALL.items() for word in ("--set", f"{name}={value}"))
@@ -141,6 +143,14 @@ def translator():
     return build
 
 
+@pytest.fixture
+def eagerly():
+    """One step at a time costs less than the graph of a step; what graphs must do, the tests of whole runs show."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def test_pix2pix_sees_aligned_pairs_and_others_do_not(translator):
     _, together = translator("pix2pix")
     outline = [(together[name].numpy() > -1).mean() for name in "ab"]
@@ -169,7 +179,7 @@ def test_pix2pix_can_keep_its_dropout_as_noise(translator):
         assert np.array_equal(first, second) is not dropout
 
 
-def test_unit_shares_two_blocks_and_is_silent_at_inference(translator):
+def test_unit_shares_two_blocks_and_is_silent_at_inference(translator, eagerly):
     system, batch = translator("unit")
     parts = system.parts
     for name in ("shared_in", "shared_out"):
@@ -183,7 +193,7 @@ def test_unit_shares_two_blocks_and_is_silent_at_inference(translator):
     assert all(np.abs(v - w).max() > 0 for v, w in zip(parts["shared_in"].trainable_variables[::2], before[::2]))
 
 
-def test_any_cycle_can_be_judged_by_more_than_l1(translator):
+def test_any_cycle_can_be_judged_by_more_than_l1(translator, eagerly):
     system, batch = translator("unit", ssim_cycle_weight=1.0, edge_weight=1.0, edge_start=0.0, critic_share=1e-9)
     losses = system.train_step(batch, tf.constant(0, tf.int64))
     for name in ("ssim_cycle_a", "ssim_cycle_b", "edges_a_to_b", "edges_b_to_a"):
@@ -210,7 +220,7 @@ def test_pccgan_counts_its_layers_and_its_dictionary_rebuilds_atoms():
     assert assignment.shape[-1] == ATOMS and float(np.max(error)) < 1e-8
 
 
-def test_pccgan_is_conditioned_but_gets_no_gradient_through_it(translator):
+def test_pccgan_is_conditioned_but_gets_no_gradient_through_it(translator, eagerly):
     system, batch = translator("pccgan")
     generator = system.generators["a_to_b"]
     one, _, _ = generator([batch["a"], batch["b"]])
@@ -223,7 +233,7 @@ def test_pccgan_is_conditioned_but_gets_no_gradient_through_it(translator):
     np.testing.assert_array_equal(reference, system._reference(system.averages["a_to_b"]))
 
 
-def test_the_extractor_stays_and_its_terms_reach_the_generators(translator, detector):
+def test_the_extractor_stays_and_its_terms_reach_the_generators(translator, detector, eagerly):
     # No dropout, so that the same batch gives the same losses twice.
     system, batch = translator("medgan", extractor=str(detector), ema_decay=0.0, generator="light")
     extractor = system._cycle_terms.extractor.network
@@ -239,7 +249,7 @@ def test_the_extractor_stays_and_its_terms_reach_the_generators(translator, dete
         assert float(sizes[f"weighted_{term}"]) == pytest.approx(weight * float(losses[term]), rel=1e-4)
 
 
-def test_terms_without_weight_are_not_there(translator):
+def test_terms_without_weight_are_not_there(translator, eagerly):
     system, batch = translator("cyclegan")
     losses = system.train_step(batch, tf.constant(0, tf.int64))
     words = ("ssim", "perceptual", "style", "nce", "edges", "identity")
