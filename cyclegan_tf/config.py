@@ -112,6 +112,7 @@ _PAPER_MODELS: Mapping[str, Mapping] = {
 _ONE_SIDED = ("pix2pix", "cut", "fastcut")
 
 _CYCLES = tuple(model for model in MODELS if model not in _ONE_SIDED)
+_UNPAIRED = tuple(model for model in MODELS if model != "pix2pix")
 # Terms that only some systems have; whoever gives one to another system is told.
 _TERMS: Mapping[str, tuple] = {
     "cycle_weight": _CYCLES,
@@ -121,9 +122,9 @@ _TERMS: Mapping[str, tuple] = {
     "identity_weight": ("cyclegan", "medgan", "pccgan"),
     "nce_weight": ("cyclegan", "medgan", "cut", "fastcut"),
     "nce_identity_weight": ("cut", "fastcut"),
-    "edge_weight": tuple(model for model in MODELS if model != "pix2pix"),
-    "outline_weight": tuple(model for model in MODELS if model != "pix2pix"),
-    "critic_sees_outline": tuple(model for model in MODELS if model != "pix2pix"),
+    "edge_weight": _UNPAIRED,
+    "outline_weight": _UNPAIRED,
+    "critic_sees_outline": _UNPAIRED,
     "l1_weight": ("pix2pix",),
     "reconstruction_weight": ("unit",),
     "kl_weight": ("unit",),
