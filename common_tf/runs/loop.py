@@ -163,7 +163,9 @@ def train(
                 seconds = float(checkpoints.seconds)
                 figures = validate(step) if schedule.validates(step) else {}
                 ended = bool(figures) and finished(step)
-                saving = schedule.saves(step) or stop.requested or ended
+                # Asked once a step: a request between saving and leaving would end the run with nothing saved.
+                stopping = stop.requested
+                saving = schedule.saves(step) or stopping or ended
                 history.add(step, epoch=epoch, seconds=seconds, losses=losses, flush=saving, figures=figures)
                 progress.update(step, losses)
                 if figures:
@@ -179,7 +181,7 @@ def train(
                     epoch_sums, epoch_began = {}, time.monotonic()
                 if ended:
                     return True
-                if stop.requested and step < schedule.total_steps:
+                if stopping and step < schedule.total_steps:
                     return False
     finally:
         progress.close()

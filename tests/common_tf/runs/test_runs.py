@@ -2,6 +2,7 @@ import argparse
 import errno
 import json
 import os
+import signal
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,7 +161,7 @@ class _Counter(tf.Module):
         self.value = tf.Variable(0.0)
 
 
-def _run(folder, counter, total, fail_at=None):
+def _run(folder, counter, total, fail_at=None, epoch_ended=lambda *_: None):
     checkpoints = Checkpoints(folder, keep=2, trainables={"counter": counter})
     checkpoints.restore()
     start = int(checkpoints.step)
@@ -180,7 +181,7 @@ def _run(folder, counter, total, fail_at=None):
             history=history,
             validate=lambda step: {},
             saved=lambda step, path: saves.append(step),
-            epoch_ended=lambda *_: None,
+            epoch_ended=epoch_ended,
         )
     finally:
         history.close()
@@ -193,6 +194,19 @@ def test_loop_trains_saves_and_continues(tmp_path, capsys):
     again = _Counter()
     assert _run(tmp_path, again, 10) == (True, [9, 10])
     assert float(again.value) == sum(range(10))
+
+
+def test_a_stop_at_any_moment_of_a_step_is_saved(tmp_path):
+    """Also when it comes after that step's chance to save: then the next step ends the run."""
+
+    def interrupt(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    counter = _Counter()
+    assert _run(tmp_path, counter, 20, epoch_ended=interrupt) == (False, [3, 6])
+    again = _Counter()
+    assert _run(tmp_path, again, 8) == (True, [8])
+    assert float(again.value) == sum(range(8))
 
 
 def test_non_finite_loss_stops_and_keeps_the_last_good_state(tmp_path):
