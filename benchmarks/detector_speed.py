@@ -18,13 +18,13 @@ import common_tf  # noqa: F401  (sets the logging level before TensorFlow is imp
 
 def main() -> None:
     """Measures and prints a Markdown table."""
-    from detector_tf.backbones import CAM_LAYER
+    from detector_tf.config import DEFAULT_SIZE
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
-    parser.add_argument("--backbones", nargs="+", default=list(CAM_LAYER), choices=list(CAM_LAYER))
+    parser.add_argument("--backbones", nargs="+", default=list(DEFAULT_SIZE), choices=list(DEFAULT_SIZE))
     arguments = parser.parse_args()
     rows = {
         (backbone, precision): _row(backbone, precision, arguments.batch_size)
@@ -40,8 +40,6 @@ def main() -> None:
                 times[key][kind].append(time.perf_counter() - began)
     print("| backbone | size | precision | training, images/s (median, best) | inference in float32, images/s |")
     print("|---|---|---|---|---|")
-    from detector_tf.config import DEFAULT_SIZE
-
     for (backbone, precision), both in times.items():
         cells = [
             f"{arguments.batch_size / statistics.median(values):.0f}, {arguments.batch_size / min(values):.0f}"
@@ -55,17 +53,21 @@ def _row(backbone: str, precision: str, batch_size: int):
     import numpy as np
     import tensorflow as tf
 
-    from common_tf.precision import precision_policy
-    from detector_tf.backbones import build_detector
+    from detector_tf.backbones import build_detector, chosen_policy
     from detector_tf.config import make_config
     from detector_tf.detector import Detector
 
-    config = make_config({"backbone": backbone, "precision": precision})
-    policy = precision_policy(precision)
+    task = "segment" if backbone == "unet" else "classify"
+    config = make_config({"task": task, "backbone": backbone, "precision": precision})
+    policy = chosen_policy(config)
     network = build_detector(config, classes=2, policy=policy)
     detector = Detector(config, network, classes=2, class_weights=(1, 1), policy=policy, head_steps=0, total_steps=1000)
     images = np.random.default_rng(0).integers(0, 256, (batch_size, config.side, config.side, 1), dtype=np.uint8)
-    batch = {"images": tf.constant(images), "labels": tf.constant(np.arange(batch_size) % 2, tf.int32)}
+    if backbone == "unet":
+        truth = {"masks": tf.constant(images > 127, tf.uint8)}
+    else:
+        truth = {"labels": tf.constant(np.arange(batch_size) % 2, tf.int32)}
+    batch = {"images": tf.constant(images), **truth}
 
     def train() -> None:
         float(detector.train_step(batch, tf.constant(0, tf.int64))["loss"])

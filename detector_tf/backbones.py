@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow.keras import layers
 
 from common_tf.layers import CountedDropout, ReverseChannels
+from common_tf.precision import precision_policy
 from detector_tf.config import DetectorConfig
 
 HEAD_LAYERS = ("features", "dropout", "logits", "float32_logits")
@@ -34,11 +35,20 @@ FINE_TUNE_FROM: Mapping[str, str] = {
 }
 """The first layer that fine-tuning changes by default; the other backbones are fine-tuned whole."""
 
+_FASTER_IN_BFLOAT16 = ("vgg16", "resnet50", "unet")
+"""Full 3x3 convolutions with many channels; casting costs the others more than it saves (docs/detector.md)."""
+
 _APPLICATIONS = {
     "vgg16": tf.keras.applications.VGG16,
     "resnet50": tf.keras.applications.ResNet50,
     "efficientnetb3": tf.keras.applications.EfficientNetB3,
 }
+
+
+def chosen_policy(config: DetectorConfig) -> str:
+    """The Keras mixed-precision policy of a config; ``auto`` takes bfloat16 only for backbones that gain by it."""
+    slow = config.precision == "auto" and config.backbone not in _FASTER_IN_BFLOAT16
+    return precision_policy("float32" if slow else config.precision)
 
 
 def build_detector(config: DetectorConfig, *, classes: int, policy: str, weights: str = "none") -> tf.keras.Model:

@@ -53,7 +53,7 @@ class DetectorConfig:
     channels: int = option(1, "image channels of the input; 3 keeps the colours of a file", flag=True, choices=(1, 3))
     precision: str = option(
         "auto",
-        "arithmetic of the convolutions; auto takes bfloat16 where the CPU has it in hardware",
+        "arithmetic of the convolutions; auto takes bfloat16 where CPU and backbone gain by it",
         flag=True,
         choices=("auto", "float32", "bfloat16", "float16"),
     )

@@ -15,12 +15,12 @@ from common_tf.images.phantom import draw_phantom
 from common_tf.images.reading import BadImage, read_colour
 from common_tf.metrics.bootstrap import bootstrap_mean
 from common_tf.metrics.segmentation import dice
-from common_tf.precision import precision_policy
 from common_tf.runs.config import save_config
 from common_tf.runs.files import replace_json
 from common_tf.runs.folder import CONFIG_FILE, RunFolder
 from common_tf.runs.model_file import load_model
 from common_tf.splits.manifest import ManifestRow, write_manifest
+from detector_tf.backbones import chosen_policy
 from detector_tf.batches import Batches, with_channels
 from detector_tf.config import DetectorConfig
 from detector_tf.detector import Detector, batched_logits
@@ -107,7 +107,7 @@ def _train_fold(path: Path, config: DetectorConfig, slices: Slices, split: Mappi
         seed=config.seed,
     )
     total = config.steps or config.epochs * batches.steps_per_epoch
-    policy = precision_policy(config.precision)
+    policy = chosen_policy(config)
     network, origin = build_started(config, classes=2, policy=policy)
     detector = Detector(
         config,

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from common_tf.metrics.calibration import to_probabilities
 from common_tf.metrics.classification import roc_auc
-from common_tf.precision import precision_policy
 from common_tf.runs.config import BUDGET, save_config
 from common_tf.runs.files import replace_json
 from common_tf.runs.folder import CONFIG_FILE, RunFolder
@@ -16,6 +15,7 @@ from common_tf.runs.model_file import load_model
 from common_tf.splits.audit import audit_lines, audit_record
 from common_tf.splits.labelled import with_splits
 from common_tf.splits.manifest import write_manifest
+from detector_tf.backbones import chosen_policy
 from detector_tf.batches import Batches, with_channels
 from detector_tf.config import DetectorConfig
 from detector_tf.data import DetectorData, load_detector_data, split_counts
@@ -85,7 +85,7 @@ def _train_fold(path: Path, config: DetectorConfig, data: DetectorData, split: M
         seed=config.seed,
     )
     total = config.steps or config.epochs * batches.steps_per_epoch
-    policy = precision_policy(config.precision)
+    policy = chosen_policy(config)
     network, origin = build_started(config, classes=classes, policy=policy)
     detector = Detector(
         config,

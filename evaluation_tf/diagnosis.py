@@ -19,6 +19,9 @@ from evaluation_tf.outputs import Outputs
 from evaluation_tf.panel import Panel, Verdicts
 from evaluation_tf.slices import TestSet, phantom_pairs, stored_picture
 
+TOLERATED = 0.1
+"""Share of verdicts that may change without a warning; what a clinic tolerates is less."""
+
 _FEWEST = 10
 _SHOWN = 6
 _VISIBLE_CONTRAST = 0.05
@@ -186,7 +189,7 @@ def _verdicts(section: Section, panel: Panel, cases: Cases, domain: str, figures
     for row in flips:
         for key in ("lost", "gained"):
             cell = row.cells[key]
-            if cell.low is not None and cell.low > 0.1:
+            if cell.low is not None and cell.low > TOLERATED:
                 section.warnings.append(f"{row.name}: tumours {key}: {cell.text(2)} of {cell.n} verdicts")
 
 

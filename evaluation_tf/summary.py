@@ -2,7 +2,8 @@
 
 from typing import Mapping, Sequence
 
-from evaluation_tf.measurement import Highlight, Row, Section, number
+from evaluation_tf.diagnosis import TOLERATED
+from evaluation_tf.measurement import Highlight, Measurement, Row, Section, number
 
 
 def highlights(sections: Sequence[Section], domains: Sequence[str]) -> list:
@@ -82,13 +83,27 @@ def _diagnosis(section: Section):
     # The last row is the hardest: a cycle may give the verdict back that it was given.
     row: Row = table.rows[-1]
     agreement, lost, gained = (row.cells[key] for key in ("agreement", "lost", "gained"))
+    verdict, words = _survival(lost, gained)
     return Highlight(
         title="Does the diagnosis survive? Same verdict",
         value=agreement.text(2),
         detail=f"{row.name}, n = {agreement.n}; tumours lost {lost.text(2)}, gained {gained.text(2)}",
-        verdict="open",
-        words="nothing to compare with",
+        verdict=verdict,
+        words=words,
     )
+
+
+def _survival(lost: Measurement, gained: Measurement) -> tuple:
+    """Judged by the ends of the intervals, so that few images can neither convict nor acquit."""
+    changes = (("lost", lost), ("gained", gained))
+    surely = [word for word, cell in changes if cell.low is not None and cell.low > TOLERATED]
+    if surely:
+        return "bad", f"no: tumours are {' and '.join(surely)}"
+    # A bootstrap of no changes at all has no width; the rule of three says how many images make up for that.
+    enough = all(cell.n * TOLERATED >= 3 for _, cell in changes)
+    if enough and all(cell.high is not None and cell.high <= TOLERATED for _, cell in changes):
+        return "good", f"at most {number(TOLERATED, 1)} change, either way"
+    return "open", "too few images to tell"
 
 
 def _detector(section: Section) -> Highlight:

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from common_tf.errors import UserError
 from common_tf.runs.model_file import load_model, save_model
-from detector_tf.backbones import CAM_LAYER, backbone_part, build_detector
+from detector_tf.backbones import CAM_LAYER, backbone_part, build_detector, chosen_policy
 from detector_tf.config import DEFAULT_SIZE, make_config
 from detector_tf.gradcam import grad_cam
 from detector_tf.weights import build_started
@@ -43,6 +43,14 @@ def test_save_reload_and_explain(backbone, squares, tmp_path):
 def test_one_logit_for_two_classes():
     assert _build("small")[1].output_shape == (None, 1)
     assert _build("small", classes=4)[1].output_shape == (None, 4)
+
+
+def test_auto_takes_bfloat16_only_where_backbone_and_cpu_gain(monkeypatch):
+    for has, wide in ((True, "mixed_bfloat16"), (False, "float32")):
+        monkeypatch.setattr("common_tf.precision.cpu_has_bfloat16", lambda has=has: has)
+        assert chosen_policy(make_config({"backbone": "vgg16"})) == wide
+        assert chosen_policy(make_config({"backbone": "small"})) == "float32"
+    assert chosen_policy(make_config({"backbone": "small", "precision": "bfloat16"})) == "mixed_bfloat16"
 
 
 def test_map_of_the_other_class_is_another(squares):

@@ -12,10 +12,12 @@ from evaluation_tf.diagnosis import flip_rates
 from evaluation_tf.distribution import distribution_section
 from evaluation_tf.features import Extractor
 from evaluation_tf.gallery import best_median_worst
+from evaluation_tf.measurement import Row, Section, Table
 from evaluation_tf.outputs import PERTURBATIONS
 from evaluation_tf.panel import Verdicts
 from evaluation_tf.similarity import pair_section
 from evaluation_tf.slices import Slices, TestSet
+from evaluation_tf.summary import highlights
 
 HEADS = [draw_phantom(seed, size=48) for seed in range(24)]
 
@@ -153,6 +155,26 @@ def test_flips_count_each_side_against_its_own():
     assert rates["gained"].value == pytest.approx(1 / 5) and rates["gained"].n == 5
     assert rates["agreement"].value == pytest.approx(6 / 8)
     assert rates["agreement"].low < rates["agreement"].value < rates["agreement"].high
+
+
+def _survival_card(was, now):
+    before, after = (Verdicts(np.array(called, float), np.full(len(called), 0.5)) for called in (was, now))
+    row = Row("cycled", flip_rates(before, after, np.arange(len(was))))
+    section = Section(key="diagnosis", title="", intro="", tables=[Table("flips", "", (), [row])])
+    (card,) = highlights([section], ("CT", "MRI"))
+    return card.verdict, card.words
+
+
+def test_the_summary_judges_changed_diagnoses_by_their_intervals():
+    """1: called tumour, 0: called healthy."""
+    sick, healthy = [1] * 40, [0] * 40
+    assert _survival_card(sick + healthy, sick + healthy)[0] == "good"
+    assert _survival_card(sick + healthy, [0] * 20 + sick[20:] + healthy) == ("bad", "no: tumours are lost")
+    assert _survival_card(sick + healthy, [0] * 80)[0] == "bad"
+    assert _survival_card(sick + healthy, sick + [1] * 30 + [0] * 10) == ("bad", "no: tumours are gained")
+    assert _survival_card(sick + healthy, [0] * 5 + sick[5:] + healthy)[0] == "open", "an interval around .125"
+    assert _survival_card(sick[:5] + healthy, sick[:5] + healthy)[0] == "open", "five tumours acquit nobody"
+    assert _survival_card(sick, sick)[0] == "open", "nobody was called healthy"
 
 
 def test_best_median_and_worst_are_different_cases():
