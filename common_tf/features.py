@@ -114,10 +114,13 @@ def _before_activation(network: tf.keras.Model, names: Sequence[str]) -> tf.kera
 
 def _detector(run: Path) -> FeatureMaps:
     """The last map of each resolution of a detector, the coarsest four."""
-    folder = next((part for part in (run, run / "fold-0") if (part / MODEL_FILE).is_file()), None)
-    if folder is None:
-        raise UserError(f"--set extractor={run}: no {MODEL_FILE} in it; give the folder of a detector's run")
-    model = load_model(folder)
+    if not (run / MODEL_FILE).is_file():
+        inner = sorted(run.glob(f"*/{MODEL_FILE}"))
+        wanted = (
+            f"one of its folds, such as {run / inner[0].relative_to(run).parts[0]}" if inner else "a detector's run"
+        )
+        raise UserError(f"--set extractor={run}: no {MODEL_FILE} in it; give the folder of {wanted}")
+    model = load_model(run)
     side, channels = model.input_shape[1], model.input_shape[-1]
     by_size: dict = {}
     for layer in model.layers[1:]:

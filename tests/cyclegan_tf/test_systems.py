@@ -269,10 +269,14 @@ def test_bad_combinations_are_one_line(phantom_folder, tmp_path, monkeypatch, ca
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr("keras.src.utils.data_utils.urlretrieve", offline)
     run = ("--run", tmp_path / "run", *TINY)
+    fold = tmp_path / "folds" / "fold-0" / "weights"
+    fold.mkdir(parents=True)
+    (fold / "detector.keras").touch()
     cases = (
         (("--model", "pix2pix", "--data", phantom_folder), "learns from aligned pairs"),
         (("--model", "medgan", "--data", "phantom"), "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"),
         (("--model", "medgan", "--set", f"extractor={phantom_folder}"), "no weights/detector.keras"),
+        (("--model", "medgan", "--set", f"extractor={tmp_path / 'folds'}"), "one of its folds, such as"),
         (("--model", "medgan", "--set", "extractor=resnet"), "wants vgg16, vgg19"),
         (("--model", "medgan", "--set", "style_weight=0"), "without them it is cyclegan"),
         (("--preset", "notebook", "--model", "unit"), "that preset is a CycleGAN's"),
