@@ -83,12 +83,12 @@ def test_killed_and_continued_equals_uninterrupted_to_the_bit(phantom_folder, tm
     options = ["--data", phantom_folder, "--steps", "6", "--save-every", "0", "--save-every-steps", "3",
                "--set", "pool_size=2", *VARIANTS[variant]]  # fmt: skip
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert _run_alone(*options, "--run", whole).returncode == 0
+    assert _run(*options, "--run", whole).returncode == 0
     driver = _KILLED_AFTER_FIRST_SAVE.format(repository=str(REPOSITORY))
     command = [sys.executable, "-c", driver, *_command(*options, "--run", broken)[2:]]
     assert subprocess.run(command, cwd=REPOSITORY, capture_output=True).returncode == -signal.SIGKILL
     assert int(_state(broken)["step/.ATTRIBUTES/VARIABLE_VALUE"]) == 3
-    done = _run_alone(*options, "--run", broken)
+    done = _run(*options, "--run", broken)
     assert done.returncode == 0 and "continuing after step 3" in done.stdout
     expected, got = _state(whole), _state(broken)
     assert expected.keys() == got.keys()
