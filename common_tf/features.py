@@ -116,9 +116,7 @@ def _detector(run: Path) -> FeatureMaps:
     """The last map of each resolution of a detector, the coarsest four."""
     if not (run / MODEL_FILE).is_file():
         inner = sorted(run.glob(f"*/{MODEL_FILE}"))
-        wanted = (
-            f"one of its folds, such as {run / inner[0].relative_to(run).parts[0]}" if inner else "a detector's run"
-        )
+        wanted = f"one of its folds, such as {inner[0].parents[1]}" if inner else "a detector's run"
         raise UserError(f"--set extractor={run}: no {MODEL_FILE} in it; give the folder of {wanted}")
     model = load_model(run)
     side, channels = model.input_shape[1], model.input_shape[-1]

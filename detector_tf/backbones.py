@@ -36,7 +36,7 @@ FINE_TUNE_FROM: Mapping[str, str] = {
 """The first layer that fine-tuning changes by default; the other backbones are fine-tuned whole."""
 
 _FASTER_IN_BFLOAT16 = ("vgg16", "resnet50", "unet")
-"""Full 3x3 convolutions with many channels; casting costs the others more than it saves (docs/detector.md)."""
+"""Measured on a CPU (docs/detector.md): full convolutions with many channels; the others gain next to nothing."""
 
 _APPLICATIONS = {
     "vgg16": tf.keras.applications.VGG16,

@@ -89,7 +89,7 @@ def _forget_after(run: Path, step: int) -> None:
     (folder / "checkpoint").write_text("\n".join(lines))
 
 
-# CycleGAN itself is killed and continued in processes of its own, in test_training.py.
+# CycleGAN itself is killed for real, in a process of its own, in test_training.py.
 @pytest.mark.parametrize("name", sorted(set(SYSTEMS) - {"cyclegan"}))
 def test_train_kill_continue_translate(name, detector, phantom_folder, strips, tmp_path):
     run, words = tmp_path / "run", _words(name, detector, strips if name == "pix2pix" else phantom_folder)

@@ -1,4 +1,4 @@
-"""Whole runs through the scripts, in processes of their own."""
+"""Whole runs through the script; those that are killed or interrupted in processes of their own."""
 
 import contextlib
 import io
