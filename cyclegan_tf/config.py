@@ -85,7 +85,6 @@ MODELS: Mapping[str, Mapping] = {
     "cyclegan": {},
     "pix2pix": dict(_NO_CYCLE, direction="a_to_b", adversarial="bce", outline_weight=0.0),
     "unit": dict(
-        adversarial="bce",
         adversarial_weight=10.0,
         cycle_weight=100.0,
         cycle_weight_start=10.0,
@@ -104,7 +103,14 @@ MODELS: Mapping[str, Mapping] = {
 # In their own papers' size, over the values above.
 _PAPER_MODELS: Mapping[str, Mapping] = {
     "pix2pix": dict(generator="unet", identity_weight=0.0),
-    "unit": dict(generator_filters=64, learning_rate=1e-4, identity_weight=0.0, outline_weight=0.0, cycle_ramp=0.0),
+    "unit": dict(
+        adversarial="bce",
+        generator_filters=64,
+        learning_rate=1e-4,
+        identity_weight=0.0,
+        outline_weight=0.0,
+        cycle_ramp=0.0,
+    ),
     "pccgan": dict(generator_filters=64, cycle_weight=10.0, cycle_weight_start=10.0, outline_weight=0.0),
     "cut": dict(identity_weight=0.0, outline_weight=0.0),
     "fastcut": dict(identity_weight=0.0, outline_weight=0.0, nce_weight=10.0),

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -11,56 +11,71 @@ from common_tf.runs.files import replace_json
 from common_tf.runs.history import History
 from common_tf.runs.loop import Schedule, train
 from common_tf.runs.model_file import save_model
+from detector_tf.backbones import chosen_policy
 from detector_tf.batches import Batches
 from detector_tf.config import DetectorConfig
 from detector_tf.detector import Detector
+from detector_tf.weights import build_started
 
 
 def fit(
     path: Path,
     config: DetectorConfig,
-    detector: Detector,
     batches: Batches,
     *,
-    total_steps: int,
-    judge: Callable[[], Mapping[str, float]],
-    record: Mapping,
+    classes: int,
+    class_weights: Sequence[float],
+    judge: Callable[[Detector], Mapping[str, float]],
+    figure: str,
 ) -> bool:
-    """Trains from where the folder's checkpoint stands, validating after every epoch.
+    """Trains a detector from where the folder's checkpoint stands, validating after every epoch.
 
     Args:
         path: the fold's folder.
         config: of the run.
-        detector: what learns.
         batches: the training set.
-        total_steps: length of the training if nothing stops it early.
-        judge: validation figures; the lowest ``score`` chooses the model that is saved.
-        record: what to write beside the best model.
+        classes, class_weights: of the detector.
+        judge: validation figures of a detector; the lowest ``score`` chooses the model that is saved.
+        figure: what that score is, in words.
 
     Returns:
         True when the training has ended, False when the user stopped it.
+
+    Raises:
+        UserError: weights to start from that cannot be had or do not fit.
     """
+    total_steps = config.steps or config.epochs * batches.steps_per_epoch
+    policy = chosen_policy(config)
+    network, origin = build_started(config, classes=classes, policy=policy)
+    detector = Detector(
+        config,
+        network,
+        classes=classes,
+        class_weights=class_weights,
+        policy=policy,
+        head_steps=min(config.head_epochs * batches.steps_per_epoch, total_steps),
+        total_steps=total_steps,
+    )
     for name in ("checkpoints", "weights", "tensorboard"):
         (path / name).mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(path, keep=config.keep_checkpoints, trainables={"detector": detector})
     restored = checkpoints.restore()
     start = int(checkpoints.step)
     print(
-        f"{config.backbone}: {detector.network.count_params():,} parameters, {record['origin']}; "
+        f"{config.backbone}: {detector.network.count_params():,} parameters, {origin}; "
         + (f"continuing after step {start}" if restored else "starting afresh; Ctrl-C saves and stops"),
         flush=True,
     )
     history = History(path, every=config.log_every, step=start)
 
     def validate(step: int) -> Mapping[str, float]:
-        figures = judge()
+        figures = judge(detector)
         if figures["score"] < float(checkpoints.best):
             checkpoints.best.assign(figures["score"])
             detector.best_step.assign(step)
             save_model(path, detector.inference)
-            replace_json(
-                path / "weights" / "best.json", {"step": step, **figures, **record, "tensorflow": tf.__version__}
-            )
+            record = {"figure": figure, "origin": origin, "policy": policy, "tensorflow": tf.__version__}
+            replace_json(path / "weights" / "best.json", {"step": step, **figures, **record})
         return figures
 
     def finished(step: int) -> bool:

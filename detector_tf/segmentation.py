@@ -20,14 +20,12 @@ from common_tf.runs.files import replace_json
 from common_tf.runs.folder import CONFIG_FILE, RunFolder
 from common_tf.runs.model_file import load_model
 from common_tf.splits.manifest import ManifestRow, write_manifest
-from detector_tf.backbones import chosen_policy
 from detector_tf.batches import Batches, with_channels
 from detector_tf.config import DetectorConfig
 from detector_tf.detector import Detector, batched_logits
 from detector_tf.figures import save_contours
 from detector_tf.fitting import fit
 from detector_tf.folds import fold_folder
-from detector_tf.weights import build_started
 
 _MASK_SUFFIX = "_mask"
 _EXTENSIONS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
@@ -106,28 +104,15 @@ def _train_fold(path: Path, config: DetectorConfig, slices: Slices, split: Mappi
         batch_size=min(config.batch_size, len(chosen)),
         seed=config.seed,
     )
-    total = config.steps or config.epochs * batches.steps_per_epoch
-    policy = chosen_policy(config)
-    network, origin = build_started(config, classes=2, policy=policy)
-    detector = Detector(
-        config,
-        network,
-        classes=2,
-        class_weights=(1, 1),
-        policy=policy,
-        head_steps=min(config.head_epochs * batches.steps_per_epoch, total),
-        total_steps=total,
-    )
     held_out = slices.images[split["validation"]]
 
-    def judge() -> Mapping[str, float]:
+    def judge(detector: Detector) -> Mapping[str, float]:
         predicted = detector.logits(held_out, batch_size=8)[..., 0] > 0
         truth = slices.masks[split["validation"]]
         values = patient_dice(predicted, truth, slices.patients[split["validation"]]).values()
         return {"score": 1 - float(np.mean(list(values))), "dice": float(np.mean(list(values)))}
 
-    record = {"figure": FIGURE, "origin": origin, "policy": policy}
-    return fit(path, config, detector, batches, total_steps=total, judge=judge, record=record)
+    return fit(path, config, batches, classes=2, class_weights=(1, 1), judge=judge, figure=FIGURE)
 
 
 def _judge_run(run: Path, config: DetectorConfig, slices: Slices, splits: Sequence[Mapping]) -> None:

@@ -15,7 +15,6 @@ from common_tf.runs.model_file import load_model
 from common_tf.splits.audit import audit_lines, audit_record
 from common_tf.splits.labelled import with_splits
 from common_tf.splits.manifest import write_manifest
-from detector_tf.backbones import chosen_policy
 from detector_tf.batches import Batches, with_channels
 from detector_tf.config import DetectorConfig
 from detector_tf.data import DetectorData, load_detector_data, split_counts
@@ -84,26 +83,14 @@ def _train_fold(path: Path, config: DetectorConfig, data: DetectorData, split: M
         batch_size=min(config.batch_size, int(split["train"].sum())),
         seed=config.seed,
     )
-    total = config.steps or config.epochs * batches.steps_per_epoch
-    policy = chosen_policy(config)
-    network, origin = build_started(config, classes=classes, policy=policy)
-    detector = Detector(
-        config,
-        network,
-        classes=classes,
-        class_weights=_class_weights(config, data.images.labels[split["train"]], classes),
-        policy=policy,
-        head_steps=min(config.head_epochs * batches.steps_per_epoch, total),
-        total_steps=total,
-    )
     held_out = with_channels(images[split["validation"]], config.channels)
     truth = data.images.labels[split["validation"]]
 
-    def judge() -> Mapping[str, float]:
+    def judge(detector: Detector) -> Mapping[str, float]:
         return validation_figures(truth, to_probabilities(two_sided(detector.logits(held_out))))
 
-    record = {"figure": FIGURE, "origin": origin, "policy": policy}
-    done = fit(path, config, detector, batches, total_steps=total, judge=judge, record=record)
+    weights = _class_weights(config, data.images.labels[split["train"]], classes)
+    done = fit(path, config, batches, classes=classes, class_weights=weights, judge=judge, figure=FIGURE)
     if done:
         _conclude(path, config, data, split, source, images, number)
     return done
