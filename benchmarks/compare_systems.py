@@ -3,6 +3,7 @@
 
     python benchmarks/compare_systems.py --runs runs/compare --output report --steps 1600
     python benchmarks/compare_systems.py --runs runs/pairs --output report --data PAIRS --models cyclegan pix2pix
+    python benchmarks/compare_systems.py --runs runs/fields --output report --preset field-strength --models cut
 
 Each system is one run of train_cyclegan.py below --runs with its own ``fast`` defaults; the same command again goes on
 where it was stopped. medgan wants an extractor: a detector's run, with --extractor (else it is left out, and said so).
@@ -11,6 +12,7 @@ where it was stopped. medgan wants an extractor: a detector's run, with --extrac
 import argparse
 import sys
 from pathlib import Path
+from typing import Optional, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -23,24 +25,26 @@ from cyclegan_tf.config import MODELS  # noqa: E402
 _OUTLINE = ("--set", "critic_sees_outline=true")
 
 
-def main() -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Parses the flags, trains, compares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True, metavar="DIR", help="folder of the runs")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the report")
     parser.add_argument("--data", default="phantom", help="aligned pairs with train/ and test/, or phantom")
+    parser.add_argument("--preset", default="fast", help="of every system (default: %(default)s)")
     parser.add_argument("--models", nargs="+", default=list(MODELS), metavar="MODEL")
     parser.add_argument("--steps", default="1600", help="budget of every system (default: %(default)s)")
     parser.add_argument("--image-size", default="128")
     parser.add_argument("--extractor", metavar="RUN", help="detector's run for medgan")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="for every system")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     done = []
     for model in arguments.models:
         if model == "medgan" and not arguments.extractor:
             print("medgan: left out, it wants --extractor RUN")
             continue
-        words = ["--model", model, "--data", arguments.data, "--run", str(arguments.runs / model)]
+        words = ["--model", model, "--preset", arguments.preset, "--data", arguments.data]
+        words += ["--run", str(arguments.runs / model)]
         words += ["--steps", arguments.steps, "--image-size", arguments.image_size]
         words += () if model == "pix2pix" else _OUTLINE
         words += ["--set", f"extractor={arguments.extractor}"] if model == "medgan" else []

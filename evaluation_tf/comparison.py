@@ -170,7 +170,8 @@ def _direction(section: Section, loaded, names, source: str, test: PairedPicture
         cells = measure(images, truth, _METRICS, mask=test.mask, **how)
         distance = sliced_wasserstein(truth / 255.0, images / 255.0)
         rows.append(Row(name, {**cells, _TEXTURE.key: plain_number(distance, len(images))}, kind))
-    if source == loaded[0].translator.config.domain_names[0]:
+    config = loaded[0].translator.config
+    if source == config.domain_names[0] and config.preset != "field-strength":
         for name, values in _DOCUMENT.items():
             cells = {
                 key: plain_number(value, 0, "as printed in the document")
