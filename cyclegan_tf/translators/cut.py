@@ -16,8 +16,12 @@ class CUT(AdversarialTranslator):
 
     The generator minimises adversarial + ``nce_weight`` * PatchNCE between input and output, and with
     ``nce_identity_weight`` PatchNCE between a target image and what the generator makes of it (CUT). FastCUT leaves
-    that out, weighs the first ten times as much (here in the preset ``paper`` only: so strong, a short training keeps
-    the gray values of its input), and flips half of its inputs (the equivariance of its code).
+    that out, weighs the first ten times as much (here in the preset ``paper`` only), and flips half of its inputs (the
+    equivariance of its code).
+
+    Input and output go through one encoder, so a dark place is most easily found again if it stays dark. Between images
+    of one modality that is what one wants; between CT and MRI, where fluid and bone change sides, a short training ends
+    with the wrong polarity (docs/systems.md has what was tried).
     """
 
     has_cycle = False
