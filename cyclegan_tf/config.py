@@ -93,8 +93,8 @@ MODELS: Mapping[str, Mapping] = {
         pool_size=0,
         generator_filters=16,
     ),
-    "pccgan": dict(adversarial="bce", identity_weight=5.0, cycle_flips=False, spectral_norm=True, generator_filters=16),
-    "medgan": dict(perceptual_weight=1.0, style_weight=0.1),
+    "pccgan": dict(adversarial="bce", identity_weight=0.5, cycle_flips=False, spectral_norm=True, generator_filters=16),
+    "medgan": dict(perceptual_weight=0.3, style_weight=0.1),
     "cut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=1.0, nce_identity_weight=1.0),
     "fastcut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=1.0, flip_equivariance=True),
 }
@@ -111,7 +111,10 @@ _PAPER_MODELS: Mapping[str, Mapping] = {
         outline_weight=0.0,
         cycle_ramp=0.0,
     ),
-    "pccgan": dict(generator_filters=64, cycle_weight=10.0, cycle_weight_start=10.0, outline_weight=0.0),
+    "pccgan": dict(
+        generator_filters=64, cycle_weight=10.0, cycle_weight_start=10.0, identity_weight=5.0, outline_weight=0.0
+    ),
+    "medgan": dict(perceptual_weight=1.0),
     "cut": dict(identity_weight=0.0, outline_weight=0.0),
     "fastcut": dict(identity_weight=0.0, outline_weight=0.0, nce_weight=10.0),
 }

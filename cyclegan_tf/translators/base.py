@@ -184,7 +184,10 @@ class AdversarialTranslator(Translator):
         return ramp(step, start=config.cycle_weight_start, end=config.cycle_weight, steps=steps)
 
     def cycle_terms(self, letter: str, real: tf.Tensor, cycled: tf.Tensor, step: tf.Tensor) -> Terms:
-        """What a cycle is judged by: L1 and the terms that have a weight, which all rise together.
+        """What a cycle is judged by: L1, and the terms that have a weight, which rise from nothing over its ramp.
+
+        What is judged by more than gray values holds on to its first polarity more firmly, so the rest of the game has
+        to choose that first.
 
         Args:
             letter: of the domain.
@@ -193,10 +196,10 @@ class AdversarialTranslator(Translator):
             step: of the training.
         """
         near, structure = fan_out(cycled, 2)
-        weight, full = self.cycle_weight(step), self.config.cycle_weight
-        terms = {f"cycle_{letter}": (l1(near, real), weight)}
+        terms = {f"cycle_{letter}": (l1(near, real), self.cycle_weight(step))}
+        share = ramp(step, start=0.0, end=1.0, steps=self.config.cycle_ramp * self.total_steps)
         for name, value in self._cycle_terms(real, structure).items():
-            terms[f"{name}_{letter}"] = value, self._cycle_terms.weights[name] * (weight / full if full else 1.0)
+            terms[f"{name}_{letter}"] = value, self._cycle_terms.weights[name] * share
         return terms
 
     def input_terms(self, direction: str, source: tf.Tensor, output: tf.Tensor, step: tf.Tensor) -> Terms:

@@ -10,7 +10,7 @@ class CycleMedGAN(CycleGAN):
 
     The source's extractor is a BiGAN discriminator that is not to be had; here it is VGG (ImageNet) or a detector of
     this project (``--set extractor=RUN``), frozen. The weights of both terms were not readable in the source; ours
-    keep the gradient of each between a tenth and all of the cycle's, which the history's ``gradient_`` entries show.
+    keep the gradient of each below the L1 cycle's, which the history's ``gradient_`` entries show.
     """
 
     @classmethod

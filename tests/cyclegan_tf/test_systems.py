@@ -241,13 +241,15 @@ def test_the_extractor_stays_and_its_terms_reach_the_generators(translator, dete
     system, batch = translator("medgan", extractor=str(detector), ema_decay=0.0, generator="light")
     extractor = system._cycle_terms.extractor.network
     before = [weight.numpy() for weight in extractor.weights]
-    sizes = system.diagnostics(batch, tf.constant(0, tf.int64))
-    losses = system.train_step(batch, tf.constant(0, tf.int64))
+    first = system.diagnostics(batch, tf.constant(0, tf.int64))
+    assert float(first["weighted_perceptual_a"]) == 0 < float(first["weighted_cycle_a"])
+    sizes = system.diagnostics(batch, tf.constant(1, tf.int64))
+    losses = system.train_step(batch, tf.constant(1, tf.int64))
     assert {"perceptual_a", "perceptual_b", "style_a", "style_b"} <= set(losses)
     for old, new in zip(before, extractor.weights):
         np.testing.assert_array_equal(old, new)
-    # At the first step: a fifth of each, as of the cycle.
-    for term, weight in (("perceptual_a", 0.2), ("style_b", 0.02), ("cycle_a", 1.0)):
+    # Half-way up the ramp: of four steps it takes two.
+    for term, weight in (("perceptual_a", 0.15), ("style_b", 0.05), ("cycle_a", 3.0)):
         assert float(sizes[f"gradient_{term}"]) > 0
         assert float(sizes[f"weighted_{term}"]) == pytest.approx(weight * float(losses[term]), rel=1e-4)
 
