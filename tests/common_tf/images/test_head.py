@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from common_tf.images.head import head_mask
-from common_tf.images.phantom import draw_phantom
+from common_tf.images.phantom import draw_phantom, weak_field
 
 
 def _dice(first, second):
@@ -15,6 +15,12 @@ def test_finds_phantom_heads_in_both_modalities(size):
         phantom = draw_phantom(seed, size=size)
         for image in (phantom.ct, phantom.mri):
             assert _dice(head_mask(image), phantom.head) > 0.93
+
+
+def test_noise_is_no_head():
+    for seed in range(12):
+        phantom = draw_phantom(seed, size=128)
+        assert _dice(head_mask(weak_field(phantom.mri)), phantom.head) > 0.93
 
 
 def test_leaves_out_letters_bars_and_frames():
