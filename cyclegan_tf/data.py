@@ -216,7 +216,7 @@ def _phantoms(config: TranslatorConfig, paired: bool) -> TrainingData:
             split: [_PhantomLoader(seed, size, number, config.phantom_pair, paired) for seed in seeds]
             for split, seeds in ranges.items()
         }
-        extents = [head_extent(head_mask(to_unit(load().pixels, maximum=255))) for load in loaders["train"][:50]]
+        extents = [_drawn_extent(load()) for load in loaders["train"][:50]]
         preparation = learn_preparation(framing=config.framing, extents=extents, bits=8, largest=255)
         domains.append(Domain(name, loaders["train"], loaders["validation"], preparation))
         for split, seeds in ranges.items():
@@ -227,6 +227,11 @@ def _phantoms(config: TranslatorConfig, paired: bool) -> TrainingData:
         name: {"train": count, "validation": _PHANTOM_VALIDATION, "test": _PHANTOM_TEST} for name in config.domain_names
     }
     return TrainingData(*domains, rows=rows, findings=(), counts=counts, aligned=paired, paired=paired)
+
+
+def _drawn_extent(image: ImageData) -> float:
+    # Where the head is given, both sides of a pair must be framed by it, or one comes out larger than the other.
+    return head_extent(head_mask(to_unit(image.pixels, maximum=255)) if image.head is None else image.head)
 
 
 def held_out_phantoms(config: TranslatorConfig) -> list:
