@@ -99,7 +99,8 @@ def conditional_generator(
     x = layers.Concatenate(dtype=dtype)([source, condition])
     x = norm_relu(convolution(norm_relu(convolution(x, filters, 7)), filters, 3))
     for width in (2 * filters, 4 * filters):
-        x = norm_relu(convolution(x, width, 3, strides=2))
+        # Kernels of even size: those of odd size would move the picture by half a pixel against the enlarging below.
+        x = norm_relu(convolution(x, width, 4, strides=2))
     x, assignment, error = Dictionary(seed=seeds.seed(), name="dictionary", dtype=dtype)(x)
     for _ in range(_RESIDUAL_BLOCKS):
         branch = norm_relu(convolution(x, 4 * filters, 3))

@@ -6,6 +6,7 @@ from common_tf.layers import CountedDropout
 from cyclegan_tf.networks.discriminators import patch_discriminator
 from cyclegan_tf.networks.generators import light_generator, resnet_generator, unet_generator
 from cyclegan_tf.networks.layers import InstanceNormalization, ReflectionPadding
+from cyclegan_tf.networks.pccgan import conditional_generator
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,24 @@ def test_a_batch_is_its_images_one_by_one(build, options, random):
     # And with a batch size that is unknown when the graph is traced.
     traced = tf.function(lambda x: network(x), input_signature=[tf.TensorSpec([None, 32, 32, 1])])
     np.testing.assert_allclose(traced(images), single, atol=2e-5)
+
+
+@pytest.mark.parametrize("build", [light_generator, unet_generator, conditional_generator])
+def test_pictures_are_not_moved(build, random):
+    """With mirrored kernels a network mirrors with its input, unless its strides sample off centre."""
+    network = build(size=32, channels=1, filters=4, seed=1, policy="float32", name="g")
+    for layer in network.layers:
+        weights = layer.get_weights()
+        layer.set_weights([(w + w[::-1, ::-1]) / 2 if w.ndim == 4 else w for w in weights])
+    images = [random.uniform(-1, 1, (1, 32, 32, 1)).astype(np.float32) for _ in network.inputs]
+
+    def first_output(images):
+        return tf.nest.flatten(network(images if len(images) > 1 else images[0]))[0].numpy()
+
+    output = first_output(images)
+    assert output.std() > 0
+    mirrored = first_output([image[:, ::-1, ::-1] for image in images])
+    np.testing.assert_allclose(mirrored[:, ::-1, ::-1], output, atol=2e-5)
 
 
 def test_weights_follow_from_the_seed():
