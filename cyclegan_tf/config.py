@@ -88,12 +88,11 @@ MODELS: Mapping[str, Mapping] = {
         adversarial_weight=10.0,
         cycle_weight=100.0,
         cycle_weight_start=10.0,
-        cycle_flips=False,
         outline_weight=100.0,
         pool_size=0,
         generator_filters=16,
     ),
-    "pccgan": dict(adversarial="bce", identity_weight=0.5, cycle_flips=False, spectral_norm=True, generator_filters=16),
+    "pccgan": dict(adversarial="bce", identity_weight=0.5, spectral_norm=True, generator_filters=16),
     "medgan": dict(perceptual_weight=0.3, style_weight=0.1),
     "cut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=1.0, nce_identity_weight=1.0),
     "fastcut": dict(_NO_CYCLE, direction="a_to_b", nce_weight=1.0, flip_equivariance=True),
@@ -125,6 +124,7 @@ _UNPAIRED = tuple(model for model in MODELS if model != "pix2pix")
 # Terms that only some systems have; whoever gives one to another system is told.
 _TERMS: Mapping[str, tuple] = {
     "cycle_weight": _CYCLES,
+    "cycle_flips": _CYCLES,
     "ssim_cycle_weight": _CYCLES,
     "perceptual_weight": _CYCLES,
     "style_weight": _CYCLES,

@@ -1,6 +1,6 @@
 """What the training loop asks of a translation system, and what adversarial systems share."""
 
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 import tensorflow as tf
 
@@ -182,6 +182,23 @@ class AdversarialTranslator(Translator):
         config = self.config
         steps = config.cycle_ramp * self.total_steps
         return ramp(step, start=config.cycle_weight_start, end=config.cycle_weight, steps=steps)
+
+    def cycle_flip(self, step: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+        """A flip for the way back, drawn from (seed, step): left-right, upside down, both or none.
+
+        Two generators that move the picture to and fro undo each other; mirrored in between, their shifts add up.
+        """
+        if not self.config.cycle_flips:
+            return lambda images: images
+        seed = tf.stack([tf.constant(self.config.seed, tf.int64), step])
+        draws = tf.random.stateless_uniform([2], seed) < 0.5
+
+        def flip(images: tf.Tensor) -> tf.Tensor:
+            for axis in (1, 2):
+                images = tf.where(draws[axis - 1], tf.reverse(images, [axis]), images)
+            return images
+
+        return flip
 
     def cycle_terms(self, letter: str, real: tf.Tensor, cycled: tf.Tensor, step: tf.Tensor) -> Terms:
         """What a cycle is judged by: L1, and the terms that have a weight, which rise from nothing over its ramp.

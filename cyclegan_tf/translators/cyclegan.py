@@ -70,7 +70,7 @@ class CycleGAN(AdversarialTranslator):
         fake_b, same_b = self._translate_and_keep(self.a_to_b, real_a, real_b)
         fake_a, same_a = self._translate_and_keep(self.b_to_a, real_b, real_a)
         (fake_a, back_a, out_a, near_a), (fake_b, back_b, out_b, near_b) = fan_out(fake_a, 4), fan_out(fake_b, 4)
-        flip = self._cycle_flip(step)
+        flip = self.cycle_flip(step)
         cycled_a = self.b_to_a(flip(back_b), training=True)
         cycled_b = self.a_to_b(flip(back_a), training=True)
         fake_a, fake_b = self.to_judge(fake_a, real_b), self.to_judge(fake_b, real_a)
@@ -117,20 +117,6 @@ class CycleGAN(AdversarialTranslator):
             results[f"weighted_{name}"] = value
             results[f"gradient_{name}"] = tf.linalg.global_norm(gradients)
         return results
-
-    def _cycle_flip(self, step):
-        """A flip for the way back, drawn from (seed, step): left-right, upside down, both or none."""
-        if not self.config.cycle_flips:
-            return lambda images: images
-        seed = tf.stack([tf.constant(self.config.seed, tf.int64), step])
-        draws = tf.random.stateless_uniform([2], seed) < 0.5
-
-        def flip(images: tf.Tensor) -> tf.Tensor:
-            for axis in (1, 2):
-                images = tf.where(draws[axis - 1], tf.reverse(images, [axis]), images)
-            return images
-
-        return flip
 
     def _translate_and_keep(self, generator, source, target):
         """The source translated, and the target left unchanged (``None`` where the identity loss has no weight)."""

@@ -72,10 +72,11 @@ class PCCGAN(AdversarialTranslator):
             for direction in DIRECTIONS:
                 mine, back[direction] = self._translate(direction, batch, conditions[direction], step, losses)
                 total += mine
+            flip = self.cycle_flip(step)
             for direction in DIRECTIONS:
                 letter, forth = SIDES[direction][1], B_TO_A if direction == A_TO_B else A_TO_B
-                cycled, *_ = self.generators[direction]([back[forth], conditions[direction]], training=True)
-                total += weigh(self.cycle_terms(letter, batch[letter], cycled, step), losses)
+                cycled, *_ = self.generators[direction]([flip(back[forth]), conditions[direction]], training=True)
+                total += weigh(self.cycle_terms(letter, flip(batch[letter]), cycled, step), losses)
             critics = losses["critic_a"] + losses["critic_b"]
             total, critics = self.scaled(total), self.scaled(critics)
         self.update(tape, total, critics, step)

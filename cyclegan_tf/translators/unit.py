@@ -66,14 +66,15 @@ class UNIT(AdversarialTranslator):
             same_a, fake_a = tf.split(self.parts["decoder_a"](hidden, training=True), 2)
             fake_b, same_b = tf.split(self.parts["decoder_b"](hidden, training=True), 2)
             (fake_a, back_a, out_a), (fake_b, back_b, out_b) = fan_out(fake_a, 3), fan_out(fake_b, 3)
-            hidden, divergence_again = self._encode(back_a, back_b, step, 1)
+            flip = self.cycle_flip(step)
+            hidden, divergence_again = self._encode(flip(back_a), flip(back_b), step, 1)
             from_a, from_b = tf.split(hidden, 2)
             losses: dict = {}
             terms = {
                 "reconstruction_a": (l1(same_a, batch["a"]), config.reconstruction_weight),
                 "reconstruction_b": (l1(same_b, batch["b"]), config.reconstruction_weight),
-                **self.cycle_terms("a", batch["a"], self.parts["decoder_a"](from_b, training=True), step),
-                **self.cycle_terms("b", batch["b"], self.parts["decoder_b"](from_a, training=True), step),
+                **self.cycle_terms("a", flip(batch["a"]), self.parts["decoder_a"](from_b, training=True), step),
+                **self.cycle_terms("b", flip(batch["b"]), self.parts["decoder_b"](from_a, training=True), step),
                 "kl": (divergence + divergence_again, config.kl_weight),
             }
             total = weigh(terms, losses)

@@ -131,7 +131,7 @@ def test_cycle_with_flips_sees_a_shift():
         translator = _build(**{**PLAIN, "cycle_flips": flips, "pool_size": 0, "ema_decay": 0.0})
         found = []
         for step in range(8):
-            flip = translator._cycle_flip(tf.constant(step, tf.int64))
+            flip = translator.cycle_flip(tf.constant(step, tf.int64))
             image = _batch(seed=step)["a"]
             cycled = shift(-2)(flip(shift(2)(image)))
             found.append(float(tf.reduce_mean(tf.abs(cycled - flip(image)))))
