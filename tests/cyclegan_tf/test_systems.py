@@ -154,6 +154,26 @@ def eagerly():
     tf.config.run_functions_eagerly(False)
 
 
+def _step_with_cycle_upside_down(system, batch, step: int) -> dict:
+    """A step in which the way back sees every picture upside down; cycles must be judged by pictures upside down."""
+    flipped, judged, cycle_terms = [], {}, system.cycle_terms
+
+    def flip(images):
+        flipped.append(images)
+        return tf.reverse(images, [1])
+
+    def watched(letter, real, *others):
+        judged[letter] = real
+        return cycle_terms(letter, real, *others)
+
+    system.cycle_flip, system.cycle_terms = lambda _: flip, watched
+    losses = system.train_step(batch, tf.constant(step, tf.int64))
+    assert len(flipped) == 4  # both translations, and both images that they are to come back to
+    for letter in "ab":
+        np.testing.assert_array_equal(judged[letter], batch[letter][:, ::-1])
+    return losses
+
+
 def test_pix2pix_sees_aligned_pairs_and_others_do_not(translator):
     _, together = translator("pix2pix")
     outline = [(together[name].numpy() > -1).mean() for name in "ab"]
@@ -198,7 +218,7 @@ def test_unit_shares_two_blocks_and_is_silent_at_inference(translator, eagerly):
 
 def test_any_cycle_can_be_judged_by_more_than_l1(translator, eagerly):
     system, batch = translator("unit", ssim_cycle_weight=1.0, edge_weight=1.0, edge_start=0.0, critic_share=1e-9)
-    losses = system.train_step(batch, tf.constant(0, tf.int64))
+    losses = _step_with_cycle_upside_down(system, batch, 0)
     for name in ("ssim_cycle_a", "ssim_cycle_b", "edges_a_to_b", "edges_b_to_a"):
         assert 0 < float(losses[name]) < 2, name
     updates = {name: int(optimizer.iterations) for name, optimizer in system.optimizers.items()}
@@ -229,7 +249,7 @@ def test_pccgan_is_conditioned_but_gets_no_gradient_through_it(translator, eager
     one, _, _ = generator([batch["a"], batch["b"]])
     other, _, _ = generator([batch["a"], tf.zeros_like(batch["b"])])
     assert np.abs(one - other).max() > 0
-    losses = system.train_step(batch, tf.constant(0, tf.int64))
+    losses = _step_with_cycle_upside_down(system, batch, 0)
     assert 0 < float(losses["dictionary_usage_a_to_b"]) <= 1.0001
     reference = system._reference(system._live["a_to_b"])
     assert np.abs(reference.numpy()).max() > 0
@@ -256,7 +276,7 @@ def test_the_extractor_stays_and_its_terms_reach_the_generators(translator, dete
 
 def test_terms_without_weight_are_not_there(translator, eagerly):
     system, batch = translator("cyclegan")
-    losses = system.train_step(batch, tf.constant(0, tf.int64))
+    losses = _step_with_cycle_upside_down(system, batch, 0)
     words = ("ssim", "perceptual", "style", "nce", "edges", "identity")
     assert not [name for name in losses if name.startswith(words)]
     assert system.diagnostics(batch, tf.constant(0, tf.int64)) == {}
@@ -287,6 +307,7 @@ def test_bad_combinations_are_one_line(phantom_folder, tmp_path, monkeypatch, ca
         (("--preset", "notebook", "--model", "unit"), "that preset is a CycleGAN's"),
         (("--model", "unit", "--set", "direction=a_to_b"), "needs both directions"),
         (("--model", "pix2pix", "--set", "outline_weight=1"), "pix2pix has no such term"),
+        (("--model", "cut", "--set", "cycle_flips=true"), "cut has no such term"),
         (("--model", "cut", "--set", "ssim_cycle_weight=1"), "cyclegan, unit, pccgan, medgan have it"),
         (("--model", "nothing"), "must be one of cyclegan, pix2pix"),
         (("--set", "critic_share=0"), "critic_share"),
