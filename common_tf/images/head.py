@@ -8,7 +8,8 @@ from common_tf.images.geometry import resize
 
 _WORKING_SIDE = 256
 _PADDING = 16
-_CORNER, _PATCH_MARGIN = 36, 4
+# Where noise is measured: squares in the corners, off the very edge, which resizing and frames spoil.
+_CORNER_FROM, _CORNER_TO = 4, 36
 _NOISE_FACTOR = 4.0
 
 
@@ -62,7 +63,7 @@ def _background_noise(levels: np.ndarray) -> float:
     deviation s has a mean of 1.25 s where nothing is: `_NOISE_FACTOR` lifts the threshold above that and its spread.
     """
     rough = np.abs(levels - cv2.GaussianBlur(levels.astype(np.float32), (0, 0), 3))
-    ends = slice(_PATCH_MARGIN, _CORNER), slice(-_CORNER, -_PATCH_MARGIN)
+    ends = slice(_CORNER_FROM, _CORNER_TO), slice(-_CORNER_TO, -_CORNER_FROM)
     return 1.4826 * min(float(np.median(rough[rows, columns])) for rows in ends for columns in ends)
 
 

@@ -20,7 +20,7 @@ def _spectral_normalization() -> Type[tf.keras.layers.Layer]:
         import tensorflow_addons as tfa
 
     class SpectralNormalization(tfa.layers.SpectralNormalization):
-        """The power iteration starts from a vector of its own; that of Addons follows from no seed."""
+        """With a fixed first vector of the power iteration; that of Addons follows from no seed."""
 
         def build(self, input_shape: Sequence[int]) -> None:
             super().build(input_shape)
