@@ -1,4 +1,4 @@
-"""The ground floor: images, splits, metrics and run folders. Imports nothing from the packages above it."""
+"""The ground floor: pictures, sources, splits, metrics, measurements and run folders. Imports nothing from above."""
 
 import os
 
@@ -7,4 +7,4 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_WARNINGS", "0")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

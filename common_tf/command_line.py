@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 import sys
-from typing import Callable, Optional, Sequence
+from collections.abc import Callable, Sequence
 
 from common_tf.errors import UserError
 
@@ -17,7 +17,7 @@ _STORAGE_REASONS = {
 }
 
 
-def run_script(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[Sequence[str]] = None) -> int:
+def run_script(main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None) -> int:
     """Runs a script's main function and turns what goes wrong into an exit code.
 
     Args:
@@ -46,7 +46,7 @@ def run_script(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[S
     return 0
 
 
-def storage_reason(error: Exception) -> Optional[str]:
+def storage_reason(error: Exception) -> str | None:
     """Says in one line that the disk is full or not writable, or returns ``None`` for any other error.
 
     TensorFlow and h5py report a failed write with exceptions of their own, which carry the operating system's words.

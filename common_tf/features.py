@@ -1,14 +1,14 @@
 """Frozen networks whose feature maps serve as a measure of likeness (perceptual and style losses)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
 
 import tensorflow as tf
 
 from common_tf.errors import UserError
 from common_tf.imagenet import load_imagenet
-from common_tf.runs.model_file import MODEL_FILE, load_model
+from common_tf.runs.saved_detector import MODEL_FILE, OLD_MODEL_FILE, load_detector_network
 
 _VGG_LAYERS = {
     "vgg16": ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3"),
@@ -114,27 +114,26 @@ def _before_activation(network: tf.keras.Model, names: Sequence[str]) -> tf.kera
 
 def _detector(run: Path) -> FeatureMaps:
     """The last map of each resolution of a detector, the coarsest four."""
-    if not (run / MODEL_FILE).is_file():
-        inner = sorted(run.glob(f"*/{MODEL_FILE}"))
-        wanted = f"one of its folds, such as {inner[0].parents[1]}" if inner else "a detector's run"
+    if not any((run / name).is_file() for name in (MODEL_FILE, OLD_MODEL_FILE)):
+        inner = sorted(item for item in run.iterdir() if (item / MODEL_FILE).is_file())
+        wanted = f"one of its folds, such as {inner[0]}" if inner else "a detector's run"
         raise UserError(f"--set extractor={run}: no {MODEL_FILE} in it; give the folder of {wanted}")
-    model = load_model(run)
-    side, channels = model.input_shape[1], model.input_shape[-1]
+    model, spec = load_detector_network(run)
     by_size: dict = {}
     for layer in model.layers[1:]:
-        shape = layer.output_shape
-        if isinstance(shape, tuple) and len(shape) == 4 and shape[1] and shape[1] < side and shape[-1] > 4:
+        shape = layer.output.shape
+        if len(shape) == 4 and shape[1] and shape[1] < spec.side and shape[-1] > 4:
             by_size[shape[1]] = layer.output
     taps = [by_size[size] for size in sorted(by_size, reverse=True)][-_LEVELS:]
     if not taps:
-        raise UserError(f"--set extractor={run}: a {model.name} has no feature maps")
+        raise UserError(f"--set extractor={run}: a {spec.backbone} has no feature maps")
     return FeatureMaps(
         network=_frozen(tf.keras.Model(model.input, taps)),
-        description=f"the tumour detector {run.name} ({model.name}), its last map at {len(taps)} resolutions",
-        size=side,
-        channels=channels,
+        description=f"the tumour detector {run.name} ({spec.backbone}), its last map at {len(taps)} resolutions",
+        size=spec.side,
+        channels=spec.channels,
         scale=1.0,
-        offset=(0.0,) * channels,
+        offset=(0.0,) * spec.channels,
         reverse=False,
     )
 

@@ -3,8 +3,8 @@
 import contextlib
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Optional
 
 import tensorflow as tf
 
@@ -22,7 +22,7 @@ _FOLDERS = {
 
 
 def load_imagenet(
-    name: str, build: Callable[[str], tf.keras.Model], *, flag: str, way_out: str, file: Optional[Path] = None
+    name: str, build: Callable[[str], tf.keras.Model], *, flag: str, way_out: str, file: Path | None = None
 ) -> tf.keras.Model:
     """Builds a network with its ImageNet weights.
 

@@ -1,11 +1,12 @@
-"""Layers that saved models of any wing may hold."""
+"""Layers that networks of any wing may hold."""
 
-from typing import Any, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 
-@tf.keras.utils.register_keras_serializable("common_tf")
 class CountedDropout(tf.keras.layers.Layer):
     """Dropout whose masks follow from a seed and a counter of its calls.
 
@@ -20,7 +21,7 @@ class CountedDropout(tf.keras.layers.Layer):
     def __init__(self, rate: float, *, seed: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate = rate
-        self.seed = seed
+        self.seed_number = seed
 
     def build(self, input_shape: Sequence[int]) -> None:
         # Held by a Checkpoint, the counter is saved and restored with training but is no weight of the network.
@@ -30,18 +31,28 @@ class CountedDropout(tf.keras.layers.Layer):
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
         if not training:
             return inputs
-        seed = tf.stack([tf.constant(self.seed, tf.int64), self._calls.count.read_value()])
+        seed = tf.stack([tf.constant(self.seed_number, tf.int64), self._calls.count.read_value()])
         self._calls.count.assign_add(1)
         keep = tf.random.stateless_uniform(tf.shape(inputs), seed) >= self.rate
         return tf.where(keep, inputs / (1 - self.rate), tf.zeros_like(inputs))
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed_number}
 
 
-@tf.keras.utils.register_keras_serializable("detector_tf")
 class ReverseChannels(tf.keras.layers.Layer):
     """RGB to BGR."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.reverse(inputs, axis=[-1])
+
+
+@contextlib.contextmanager
+def global_policy(name: str) -> Iterator[None]:
+    """Keras' applications take the global mixed-precision policy only."""
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy(name)
+    try:
+        yield
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)

@@ -1,6 +1,9 @@
 """Shared fixtures: small data sets that the tests draw themselves, and the place of real images."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 # Before TensorFlow is imported: workers side by side take a core each, and not all of them.
@@ -8,14 +11,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Prepared slices of the tests, also of the scripts that they start, go into a folder of this session's own.
+os.environ["CT_MRI_CACHE"] = tempfile.mkdtemp(prefix="ct-mri-tests-")
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import common_tf  # noqa: F401  (sets the logging level before TensorFlow is imported)
-from common_tf.images.intensity import quantise
-from common_tf.images.phantom import draw_phantom
+from common_tf.pictures.intensity import quantise
+from common_tf.pictures.phantom import draw_phantom
 
+atexit.register(shutil.rmtree, os.environ["CT_MRI_CACHE"], ignore_errors=True)
 REPOSITORY = Path(__file__).resolve().parents[1]
 _REAL = Path(os.environ.get("CT_MRI_DATA", REPOSITORY.parent / "shared" / "data"))
 

@@ -1,7 +1,5 @@
 """How far probabilities can be believed."""
 
-from typing import Optional
-
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
@@ -9,7 +7,7 @@ from scipy.special import log_softmax, softmax
 BINS = 10
 
 
-def brier_score(truth: np.ndarray, probabilities: np.ndarray, *, weights: Optional[np.ndarray] = None) -> float:
+def brier_score(truth: np.ndarray, probabilities: np.ndarray, *, weights: np.ndarray | None = None) -> float:
     """Brier 1950: mean squared difference of probability and outcome.
 
     With two classes that of the positive class alone, in [0, 1]; with more the sum over the classes, in [0, 2].
@@ -20,7 +18,7 @@ def brier_score(truth: np.ndarray, probabilities: np.ndarray, *, weights: Option
 
 
 def expected_calibration_error(
-    truth: np.ndarray, probabilities: np.ndarray, *, weights: Optional[np.ndarray] = None
+    truth: np.ndarray, probabilities: np.ndarray, *, weights: np.ndarray | None = None
 ) -> float:
     """Naeini et al. 2015 with 10 bins of equal width: mean gap of stated and observed frequency.
 

@@ -6,10 +6,12 @@ is predicted and precision, sensitivity, specificity, F1, ROC-AUC and PR-AUC are
 (one against the rest).
 """
 
-from typing import Mapping, Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from common_tf.measurement.measurement import Measurement, interval_words
+from common_tf.measurement.resampling import percentile_interval, resampled_groups
 from common_tf.metrics.calibration import brier_score, expected_calibration_error
 
 METRICS = (
@@ -28,7 +30,11 @@ METRICS = (
 
 
 def classification_metrics(
-    truth: np.ndarray, probabilities: np.ndarray, *, threshold: float = 0.5, weights: Optional[np.ndarray] = None
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    threshold: float | np.ndarray = 0.5,
+    weights: np.ndarray | None = None,
 ) -> dict:
     """All of `METRICS`; ``nan`` where one is not defined (no positive case, no predicted one).
 
@@ -63,42 +69,41 @@ def classification_metrics(
     return {name: float(value) for name, value in results.items()}
 
 
-def grouped_intervals(
+def measured_metrics(
     truth: np.ndarray,
     probabilities: np.ndarray,
     groups: np.ndarray,
     *,
-    threshold: float = 0.5,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Mapping[str, dict]:
-    """Every metric with its percentile-bootstrap interval over groups (whole groups are drawn with replacement).
+    threshold: float | np.ndarray = 0.5,
+    of: str = "near-duplicate groups",
+) -> dict[str, Measurement]:
+    """Every metric as a `Measurement` with its percentile-bootstrap interval over groups (whole groups are drawn).
 
-    Returns:
-        By metric: ``value``, ``low``, ``high``, ``n`` (images), ``groups``. Resamples in which a metric is not
-        defined are left out of its interval.
+    Resamples in which a metric is not defined are left out of its interval.
+
+    Args:
+        truth, probabilities: see the module.
+        groups: ``(n,)`` of each image.
+        threshold: one for all, or ``(n,)``.
+        of: what the groups are, for the words.
     """
     names, members = np.unique(groups, return_inverse=True)
-    random = np.random.default_rng(seed)
-    draws = {name: [] for name in METRICS}
-    for _ in range(resamples):
-        counts = np.bincount(random.integers(0, len(names), len(names)), minlength=len(names))
-        weights = counts[members].astype(np.float64)
+    values = classification_metrics(truth, probabilities, threshold=threshold)
+    if len(names) < 2:
+        return {name: Measurement(value, len(truth), groups=len(names)) for name, value in values.items()}
+    draws: dict[str, list] = {name: [] for name in METRICS}
+    for row in resampled_groups(len(names)):
+        weights = np.bincount(row, minlength=len(names))[members].astype(np.float64)
         for name, value in classification_metrics(truth, probabilities, threshold=threshold, weights=weights).items():
             draws[name].append(value)
-    results = {}
-    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-    for name, value in classification_metrics(truth, probabilities, threshold=threshold).items():
-        defined = np.array(draws[name])[np.isfinite(draws[name])]
-        low, high = np.quantile(defined, ends) if len(names) > 1 and defined.size else (np.nan, np.nan)
-        results[name] = {
-            "value": value, "low": float(low), "high": float(high), "n": len(truth), "groups": len(names)
-        }  # fmt: skip
-    return results
+    words = interval_words(len(names), of)
+    return {
+        name: Measurement(value, len(truth), *percentile_interval(np.array(draws[name])), len(names), words)
+        for name, value in values.items()
+    }
 
 
-def predicted_classes(probabilities: np.ndarray, *, threshold: float = 0.5) -> np.ndarray:
+def predicted_classes(probabilities: np.ndarray, *, threshold: float | np.ndarray = 0.5) -> np.ndarray:
     """``(n,)`` int: with two classes 1 where its probability is at least ``threshold``, else the most probable
     class.
     """
@@ -108,14 +113,14 @@ def predicted_classes(probabilities: np.ndarray, *, threshold: float = 0.5) -> n
 
 
 def confusion_matrix(
-    truth: np.ndarray, predicted: np.ndarray, *, classes: int, weights: Optional[np.ndarray] = None
+    truth: np.ndarray, predicted: np.ndarray, *, classes: int, weights: np.ndarray | None = None
 ) -> np.ndarray:
     """``(classes, classes)`` float64; rows are the truth, columns the prediction."""
     cells = np.asarray(truth, int) * classes + np.asarray(predicted, int)
     return np.bincount(cells, weights=weights, minlength=classes**2).astype(np.float64).reshape(classes, classes)
 
 
-def roc_auc(positive: np.ndarray, scores: np.ndarray, *, weights: Optional[np.ndarray] = None) -> float:
+def roc_auc(positive: np.ndarray, scores: np.ndarray, *, weights: np.ndarray | None = None) -> float:
     """Area under the ROC curve: the chance that a positive scores above a negative, ties counted half."""
     caught, alarms = _cumulative(positive, scores, weights)
     if not (caught[-1] and alarms[-1]):
@@ -123,7 +128,7 @@ def roc_auc(positive: np.ndarray, scores: np.ndarray, *, weights: Optional[np.nd
     return float(np.sum(np.diff(alarms) * (caught[1:] + caught[:-1]) / 2) / (caught[-1] * alarms[-1]))
 
 
-def average_precision(positive: np.ndarray, scores: np.ndarray, *, weights: Optional[np.ndarray] = None) -> float:
+def average_precision(positive: np.ndarray, scores: np.ndarray, *, weights: np.ndarray | None = None) -> float:
     """Area under the precision-recall curve as sum of (R_k - R_{k-1}) P_k, without interpolation."""
     caught, alarms = _cumulative(positive, scores, weights)
     if not caught[-1]:

@@ -3,6 +3,10 @@
 import cv2
 import numpy as np
 
+from common_tf.randomness import Stream
+
+_PLACES, _CHOSEN = Stream("wasserstein.places"), Stream("wasserstein.images")
+
 
 def sliced_wasserstein(
     first: np.ndarray, second: np.ndarray, *, patches_per_image: int = 128, directions: int = 128, seed: int = 0
@@ -14,8 +18,9 @@ def sliced_wasserstein(
     ``first`` alone, because a wrong mean or contrast must count, and there is one channel.
 
     Args:
-        first: the reference set, ``(n, size, size)`` in [0, 1].
-        second: the set to judge, ``(m, size, size)``; the first ``min(n, m)`` images of both are used.
+        first: the reference set, ``(n, height, width)`` in [0, 1].
+        second: the set to judge, ``(m, height, width)``; of the larger set as many images as the smaller one has are
+            drawn, for a distance depends on n.
         patches_per_image: at random places of each level, with the same share of every image.
         directions: random projections.
         seed: of places and projections.
@@ -27,11 +32,17 @@ def sliced_wasserstein(
     count = min(len(first), len(second))
     if not count:
         raise ValueError("both sets need at least one image")
-    random = np.random.default_rng(seed)
+    if first.shape[1:] != second.shape[1:] or min(first.shape[1:]) < 7:
+        raise ValueError(
+            f"images of {first.shape[1:]} and {second.shape[1:]}; both sets need one size, 7 pixels or more"
+        )
+    random = _PLACES.numpy(seed)
     distances = []
-    pyramids = zip(_laplacian_pyramid(first[:count]), _laplacian_pyramid(second[:count]))
+    first, second = (_drawn(images, count, seed) for images in (first, second))
+    pyramids = zip(_laplacian_pyramid(first), _laplacian_pyramid(second))
     for reference, judged in pyramids:
-        places = random.integers(0, reference.shape[1] - 6, (count, patches_per_image, 2))
+        rooms = np.array(reference.shape[1:]) - 6
+        places = random.integers(0, rooms, (count, patches_per_image, 2))
         p, q = _patches(reference, places), _patches(judged, places)
         mean, deviation = p.mean(), p.std() + 1e-6
         axes = random.standard_normal((49, directions))
@@ -41,11 +52,17 @@ def sliced_wasserstein(
     return float(np.mean(distances))
 
 
+def _drawn(images: np.ndarray, count: int, seed: int) -> np.ndarray:
+    if len(images) == count:
+        return images
+    return images[np.sort(_CHOSEN.numpy(seed, len(images)).permutation(len(images))[:count])]
+
+
 def _laplacian_pyramid(images: np.ndarray) -> list:
-    """Levels ``(n, side, side)`` down to 16 pixels; the last one holds what the differences leave."""
+    """Levels ``(n, height, width)`` down to 16 pixels; the last one holds what the differences leave."""
     levels = []
     current = np.asarray(images, np.float32)
-    while current.shape[1] >= 32:
+    while min(current.shape[1:]) >= 32:
         smaller = np.stack([cv2.pyrDown(image) for image in current])
         size = current.shape[2], current.shape[1]
         levels.append(current - np.stack([cv2.pyrUp(image, dstsize=size) for image in smaller]))

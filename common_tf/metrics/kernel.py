@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from common_tf.randomness import Stream
+
 MINIMUM_IMAGES = 10
 _LARGEST_SUBSET = 1000
+_SUBSETS = Stream("kernel.subsets")
 
 
 def kernel_distance(first: np.ndarray, second: np.ndarray, *, subsets: int = 100, seed: int = 0) -> dict:
@@ -31,7 +34,7 @@ def kernel_distance(first: np.ndarray, second: np.ndarray, *, subsets: int = 100
     if smaller < MINIMUM_IMAGES:
         raise ValueError(f"{smaller} images; a kernel distance wants at least {MINIMUM_IMAGES} in each set")
     size = min(_LARGEST_SUBSET, smaller // 2)
-    random = np.random.default_rng(seed)
+    random = _SUBSETS.numpy(seed)
     kernels = [_kernel(x, y) for x, y in ((first, first), (second, second), (first, second))]
     values = []
     for _ in range(subsets):

@@ -1,13 +1,20 @@
-"""Full-state checkpoints, and inference weights beside them."""
+"""Full-state checkpoints: saved whole, found again from the files, and passed over where they are damaged."""
 
-import json
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Mapping, Optional
 
 import tensorflow as tf
 
 from common_tf.errors import UserError
-from common_tf.runs.files import replace_file, replace_json
+from common_tf.files import replace_text
+
+_NAME = "ckpt"
+_INDEX = re.compile(rf"^{_NAME}-(\d+)\.index$")
 
 
 class Checkpoints:
@@ -16,103 +23,160 @@ class Checkpoints:
     Attributes:
         step: int64 variable, updates made.
         seconds: float64 variable, training time over all sessions.
-        best: float32 variable, the best validation figure so far (lower is better); infinite before the first.
+        best: float64 variable, the best validation figure so far (lower is better); infinite before the first.
+        best_step: int64 variable, the step of that figure; 0 before the first.
     """
 
-    def __init__(self, folder: Path, *, keep: int, trainables: Mapping[str, tf.Module]):
-        """Args: the run folder; how many checkpoints to keep; what is trained, by name, optimizers built."""
+    def __init__(self, folder: Path, *, keep: int, state: tf.Module, trained: Callable[[], Sequence[tf.Variable]]):
+        """Names what is saved.
+
+        Args:
+            folder: of the run.
+            keep: how many checkpoints to keep.
+            state: what is saved, optimizers built.
+            trained: the weights that must be finite.
+        """
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False, name="seconds")
-        self.best = tf.Variable(float("inf"), trainable=False, name="best")
-        self._checkpoint = tf.train.Checkpoint(step=self.step, seconds=self.seconds, best=self.best, **trainables)
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(Path(folder) / "checkpoints"), max_to_keep=keep, checkpoint_name="ckpt"
+        self.best = tf.Variable(float("inf"), dtype=tf.float64, trainable=False, name="best")
+        self.best_step = tf.Variable(0, dtype=tf.int64, trainable=False, name="best_step")
+        self._checkpoint = tf.train.Checkpoint(
+            step=self.step, seconds=self.seconds, best=self.best, best_step=self.best_step, state=state
         )
+        self._folder = Path(folder) / "checkpoints"
+        self._keep, self._trained = keep, trained
+        self._manager: tf.train.CheckpointManager | None = None
 
-    def latest(self) -> Optional[str]:
+    def latest(self) -> str | None:
         """The newest checkpoint's path, or ``None``."""
-        return self._manager.latest_checkpoint
+        return self._manager.latest_checkpoint if self._manager else None
 
-    def restore(self) -> Optional[str]:
-        """Restores the newest checkpoint, if there is one, and returns its path.
+    def restore(self, *, say: Callable[[str], None] = print) -> str | None:
+        """Restores the newest whole checkpoint, if there is one, and returns its path.
+
+        Which checkpoints there are follows from the files, for the index file ``checkpoint`` may be lost or cut. A
+        damaged one is passed over with a line.
 
         Raises:
-            UserError: it does not fit what is being trained.
+            UserError: there are only damaged ones, or it does not fit what is being trained.
         """
-        path = self.latest()
-        if path is None:
+        found = whole_checkpoints(self._folder, say=say)
+        self._open_manager(found)
+        if not found:
             return None
+        path = found[-1]
         try:
-            status = self._checkpoint.restore(path)
-            # Plain `restore` is silent about names that match nothing.
-            status.assert_existing_objects_matched()
-            status.assert_consumed()
+            with _without_patterns(path) as plain:
+                status = self._checkpoint.restore(plain)
+                # Plain `restore` is silent about names that match nothing.
+                status.assert_existing_objects_matched()
+                status.assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())[:99]
             raise UserError(
-                f"{path}: cannot be restored, it is damaged or of another version ({str(error).splitlines()[0][:99]}); "
-                "delete it to continue from the one before, or choose another --run folder"
+                f"{path}: is whole but of another version or lane ({reason}); continue it with the version that began "
+                "it, or choose another --run folder"
             ) from error
         return path
 
     def save(self) -> str:
-        """Saves and returns the checkpoint's path; an older one is there until the new one is whole."""
+        """Saves and returns the checkpoint's path; an older one is there until the new one is whole.
+
+        Raises:
+            UserError: a weight is not finite; nothing is saved then.
+        """
+        assert self._manager is not None, "restore comes first"
+        if not _all_finite(self._trained()):
+            raise UserError(
+                f"step {int(self.step)}: a weight is not finite; stopped without saving, the last good state is "
+                f"{self.latest() or 'none'}; try a lower --set learning_rate= or --precision float32 in a new run "
+                "folder"
+            )
         try:
             return self._manager.save()
-        except Exception:
-            self._remove_fragments()
-            raise
+        finally:
+            # What a failed save left, and what the manager has let go: it deletes by patterns, and so nothing in a
+            # folder whose name is one, such as b[1].
+            self._remove_others()
 
-    def _remove_fragments(self) -> None:
-        complete = {Path(path).name for path in self._manager.checkpoints}
-        for file in Path(self._manager.directory).glob("ckpt-*"):
-            if file.is_file() and file.name.split(".")[0] not in complete:
-                file.unlink(missing_ok=True)
+    def _open_manager(self, found: Sequence[str]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if found:
+            # What the manager would have written; relative names, so that a run can be moved.
+            names = [Path(path).name for path in found]
+            lines = [f'model_checkpoint_path: "{names[-1]}"', *(f'all_model_checkpoint_paths: "{n}"' for n in names)]
+            # Without these the manager forgets all but the newest, and never deletes the others.
+            lines += [f"all_model_checkpoint_timestamps: {os.path.getmtime(path + '.index')}" for path in found]
+            replace_text(self._folder / "checkpoint", "\n".join(lines) + "\n")
+        else:
+            (self._folder / "checkpoint").unlink(missing_ok=True)
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint, str(self._folder), max_to_keep=self._keep, checkpoint_name=_NAME
+        )
 
-
-def save_weights(folder: Path, kind: str, networks: Mapping[str, tf.keras.Model], record: Mapping[str, Any]) -> None:
-    """Saves inference weights as ``weights/KIND-STEP-NAME.weights.h5`` and points ``weights/KIND.json`` at them.
-
-    The record is replaced last and old files are deleted after it, so that a reader finds a whole set at any time.
-
-    Args:
-        folder: of the run.
-        kind: ``best`` or ``last``.
-        networks: by the name that goes into the file name.
-        record: what to say of them; must have ``step``.
-    """
-    weights = Path(folder) / "weights"
-    weights.mkdir(exist_ok=True)
-    names = {name: f"{kind}-{record['step']:07d}-{name}.weights.h5" for name in networks}
-    for name, network in networks.items():
-        replace_file(weights / names[name], lambda path, network=network: network.save_weights(str(path)))
-    replace_json(weights / f"{kind}.json", {**record, "files": names})
-    for old in weights.glob(f"{kind}-*.weights.h5"):
-        if old.name not in names.values():
-            old.unlink()
+    def _remove_others(self) -> None:
+        kept = {Path(path).name for path in self._manager.checkpoints} if self._manager else set()
+        for item in self._folder.iterdir():
+            if item.name.startswith(f"{_NAME}-") and item.name.split(".")[0] not in kept:
+                shutil.rmtree(item, ignore_errors=True) if item.is_dir() else item.unlink(missing_ok=True)
 
 
-def load_weights(folder: Path, networks: Mapping[str, tf.keras.Model]) -> dict:
-    """Loads the best inference weights of a run, or the last ones where no best has been chosen.
+def whole_checkpoints(folder: Path, *, say: Callable[[str], None] = print) -> list[str]:
+    """The paths of the checkpoints in a folder that can be read, the oldest first.
 
-    Returns:
-        The record that was saved with them.
+    The newest is read to its last byte; if it is damaged a line says so, and the next one is tried.
 
     Raises:
-        UserError: there are none, or they do not fit the networks.
+        UserError: there are some, all damaged.
     """
-    weights = Path(folder) / "weights"
-    for kind in ("best", "last"):
-        record_file = weights / f"{kind}.json"
-        if record_file.exists():
-            break
-    else:
-        raise UserError(f"{folder}: no weights in it yet; train until the first checkpoint is saved")
-    record = json.loads(record_file.read_text(encoding="utf-8"))
-    for name, network in networks.items():
-        file = weights / record["files"].get(name, f"{name}: not in {record_file.name}")
-        try:
-            network.load_weights(str(file))
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0][:120]
-            raise UserError(f"{file}: missing, damaged or of another network ({reason})") from error
-    return record
+    folder = Path(folder)
+    numbers = sorted(int(match[1]) for item in _items(folder) if (match := _INDEX.match(item.name)))
+    paths = [str(folder / f"{_NAME}-{number}") for number in numbers]
+    damaged: list[str] = []
+    while paths and (reason := _damage(paths[-1])):
+        damaged.append(f"{Path(paths.pop()).name} ({reason})")
+    if damaged and not paths:
+        raise UserError(
+            f"{folder}: all {len(damaged)} checkpoints are damaged: {', '.join(damaged)}; put back a copy of them, or "
+            "choose another --run folder"
+        )
+    if damaged:
+        say(f"{folder}: damaged: {', '.join(damaged)}; going on from {Path(paths[-1]).name}")
+    return paths
+
+
+def _items(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _damage(path: str) -> str | None:
+    """What is wrong with a checkpoint's files; ``None`` where every tensor can be read."""
+    try:
+        with _without_patterns(path) as plain:
+            reader = tf.train.load_checkpoint(plain)
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)
+    except Exception as error:  # TensorFlow raises many kinds here, some of them bare
+        return " ".join(str(error).split())[:99] or type(error).__name__
+    return None
+
+
+@contextlib.contextmanager
+def _without_patterns(path: str) -> Iterator[str]:
+    """The same checkpoint by a path that is no pattern: TensorFlow reads ``b[1]`` as one, and finds nothing."""
+    if not any(character in path for character in "*?[]\\"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / "checkpoints"
+        link.symlink_to(Path(path).parent.absolute(), target_is_directory=True)
+        yield str(link / Path(path).name)
+
+
+@tf.function(autograph=False, reduce_retracing=True)
+def _finite(value: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_all(tf.math.is_finite(value))
+
+
+def _all_finite(variables: Sequence[tf.Variable]) -> bool:
+    return all(bool(_finite(tf.convert_to_tensor(variable))) for variable in variables)

@@ -3,18 +3,23 @@
 config.yaml      the config           manifest.csv  files, hashes, groups, splits     audit.json  the data's faults
 history.jsonl    the losses           tensorboard/  the same for TensorBoard          samples/    picture grids
 checkpoints/     full state           weights/      inference weights                 status.json where it stands
+environment.json versions, arithmetic
 """
 
 import fcntl
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any
 
 from common_tf.errors import UserError
-from common_tf.runs.config import config_difference, load_config, save_config
-from common_tf.runs.files import replace_json
+from common_tf.files import WRITING, replace_json
+from common_tf.runs.config import config_difference, read_config_file, save_config
+from common_tf.splits.finding import Finding, audit_record
+from common_tf.splits.manifest import MANIFEST_FILE, ManifestRow, manifest_text, write_manifest
 
 CONFIG_FILE = "config.yaml"
+AUDIT_FILE = "audit.json"
 
 
 class RunFolder:
@@ -25,20 +30,20 @@ class RunFolder:
         resumed: the folder held a run with the same config.
     """
 
-    def __init__(self, path: Path, config: Any, *, resume: str, budget: Sequence[str]):
+    def __init__(self, path: Path, config: Any, *, resume: str, load: Callable[[Path], Any]):
         """Opens a folder, or makes it.
 
         Args:
             path: of the folder.
-            config: a config dataclass.
+            config: of the run.
             resume: ``auto`` continues a run of the same config, ``never`` refuses any folder in use.
-            budget: config fields that may differ (the length of the training).
+            load: reads the config of a folder, to compare.
 
         Raises:
             UserError: the folder belongs to another run, is in use, or cannot be written.
         """
         self.path = Path(path)
-        self._lock: Optional[int] = None
+        self._lock: int | None = None
         existing = self.path / CONFIG_FILE
         self.resumed = existing.exists()
         if self.resumed and resume == "never":
@@ -46,14 +51,19 @@ class RunFolder:
                 f"{self.path}: holds a run already; choose another --run folder or leave out --resume never"
             )
         if self.resumed:
-            self._refuse_other_config(load_config(existing, type(config)), config, budget)
+            if "format" not in read_config_file(existing):
+                raise UserError(
+                    f"{self.path}: holds a run of an earlier version, whose weights can be used and whose training "
+                    "cannot be continued; choose another --run folder"
+                )
+            self._refuse_other_config(load(self.path), config)
         elif self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path}: is a file; choose another --run folder")
-        elif self.path.exists() and any(item.name != ".lock" for item in self.path.iterdir()):
+        elif self.path.exists() and not all(_is_leftover(item.name) for item in self.path.iterdir()):
             raise UserError(f"{self.path}: has files but no {CONFIG_FILE}, so it is no run folder; choose another")
         self._config = config
         self._begun = self.resumed
-        self._made = not self.path.exists()
+        self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()
 
@@ -65,22 +75,48 @@ class RunFolder:
             os.close(self._lock)
         if not self._begun:
             (self.path / ".lock").unlink(missing_ok=True)
-            if self._made:
-                self.path.rmdir()
+            for folder in self._made:
+                if not any(folder.iterdir()):
+                    folder.rmdir()
 
-    def begin(self) -> None:
-        """Writes the config, once everything that could refuse the run has been checked; before, nothing stays."""
+    def begin(
+        self,
+        rows: Sequence[ManifestRow],
+        findings: Sequence[Finding],
+        *,
+        counts: Any,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Writes config, manifest and audit, once everything that could refuse the run has been checked; before,
+        nothing stays.
+
+        Args:
+            rows: the manifest: a run goes on only with the files and splits it began with, wherever they lie now.
+            findings: of the audit.
+            counts: images by label and split.
+            more: for audit.json.
+
+        Raises:
+            UserError: the run began with other files or splits, or nobody can tell.
+        """
+        manifest = self.path / MANIFEST_FILE
+        if self.resumed and manifest.exists() and manifest.read_bytes() != manifest_text(rows).encode():
+            raise UserError(
+                f"{manifest}: the data have changed since this run began; restore them, or choose another --run folder"
+            )
+        if self.resumed and not manifest.exists() and any(self.path.rglob("*.index")):
+            raise UserError(
+                f"{manifest}: is lost, so nobody can tell what this run has trained on; put it back, or choose another "
+                "--run folder"
+            )
         self._begun = True
-        for name in ("checkpoints", "weights", "samples", "tensorboard"):
-            (self.path / name).mkdir(exist_ok=True)
         save_config(self.path / CONFIG_FILE, self._config)
+        write_manifest(manifest, rows)
+        record = {"counts": counts, "findings": audit_record(findings), **(more or {})}
+        replace_json(self.path / AUDIT_FILE, record)
 
-    def write_status(self, **values: Any) -> None:
-        """Writes status.json."""
-        replace_json(self.path / "status.json", values)
-
-    def _refuse_other_config(self, old: Any, new: Any, budget: Sequence[str]) -> None:
-        difference = config_difference(old, new, ignored=budget)
+    def _refuse_other_config(self, old: Any, new: Any) -> None:
+        difference = config_difference(old, new)
         if difference:
             raise UserError(
                 f"{self.path}: holds a run with another config ({'; '.join(difference)}); "
@@ -94,3 +130,8 @@ class RunFolder:
         except BlockingIOError as error:
             os.close(self._lock)
             raise UserError(f"{self.path}: another process is training in it; wait for it or choose another") from error
+
+
+def _is_leftover(name: str) -> bool:
+    """Whether a file is what a process leaves that is killed before its run has begun."""
+    return name == ".lock" or name.startswith(WRITING)

@@ -1,12 +1,15 @@
 """history.jsonl: one object a logged step, and the same figures for TensorBoard."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 import tensorflow as tf
 
-from common_tf.runs.files import replace_text
+from common_tf.errors import UserError
+from common_tf.files import plain, replace_text
+
+HISTORY_FILE = "history.jsonl"
 
 
 class History:
@@ -22,7 +25,7 @@ class History:
     """
 
     def __init__(self, folder: Path, *, every: int, step: int):
-        self._path = Path(folder) / "history.jsonl"
+        self._path = Path(folder) / HISTORY_FILE
         self._every = every
         self._sums: dict = {}
         self._count = 0
@@ -60,7 +63,7 @@ class History:
         values.update({f"validation_{name}": value for name, value in figures.items()})
         rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
         line = {"step": step, "epoch": epoch, "seconds": round(seconds, 2), **rounded}
-        self._stream.write(json.dumps(line) + "\n")
+        self._stream.write(json.dumps(plain(line), allow_nan=False) + "\n")
         self._stream.flush()
         with self._board.as_default(step=step):
             for name, value in values.items():
@@ -75,7 +78,7 @@ class History:
         if not self._path.exists():
             return
         kept = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
+        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 # A killed run may leave half a line at the end.
                 if json.loads(line)["step"] <= step:
@@ -85,7 +88,15 @@ class History:
         replace_text(self._path, "".join(line + "\n" for line in kept))
 
 
-def read_history(folder: Path) -> list:
-    """The lines of a run's history as dictionaries."""
-    text = (Path(folder) / "history.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+def read_history(folder: Path) -> list[dict]:
+    """The lines of a run's history as dictionaries; a figure that was not defined is ``None``.
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        text = (Path(folder) / HISTORY_FILE).read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+    except (OSError, ValueError) as error:
+        file = Path(folder) / HISTORY_FILE
+        raise UserError(f"{file}: missing or damaged; continue the run, which mends it") from error

@@ -1,68 +1,114 @@
-"""Which file goes to training, validation and test."""
+"""Which case goes to training, validation and test."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from common_tf.splits.scanning import ScannedFile
+from common_tf.randomness import Stream
 
-SPLITS = ("train", "validation", "test")
-VALIDATION_FRACTION = 0.1
-TEST_FRACTION = 0.1
+VALIDATION_SHARE = 0.1
+TEST_SHARE = 0.1
 _LARGEST_VALIDATION = 100
+_DRAWN = Stream("splits")
 
 
-def assign_splits(files: Sequence[ScannedFile], groups: np.ndarray, *, policy: str, seed: int) -> list:
-    """Assigns each file to one of `SPLITS`.
+def assign_splits(
+    labels: Sequence[str],
+    given: Sequence[str],
+    groups: np.ndarray,
+    *,
+    policy: str,
+    seed: int,
+    validation_share: float = VALIDATION_SHARE,
+    test_share: float = TEST_SHARE,
+) -> list[str]:
+    """Assigns each case to ``train``, ``validation`` or ``test``.
 
-    ``grouped``: a group with members in the given training and test folders goes to training as a whole, so the test
-    set is what is left of the given one. Where the data have no test folders, whole groups are drawn for the test.
-    ``as-given``: the folders decide. Either way the validation files are whole groups drawn from the training side:
-    a tenth of each label's files, at most 100; single files only where no whole group can be spared.
+    ``grouped``: a group with members in the given training and other folders goes to training as a whole (one in the
+    given validation and test folders to validation), so the test set is what is left of the given one. Where a label
+    has no test folder, whole groups are drawn for the test.
+    ``as-given``: the folders decide. Either way, where no validation folder is given the validation cases are whole
+    groups drawn from the training side: a share of each label's cases, at most 100; single cases only where no whole
+    group can be spared.
 
     Args:
-        files: good files.
-        groups: their group numbers.
+        labels: of each case; cases of unlike labels are counted apart.
+        given: ``train``, ``validation`` or ``test``, as the folder of each says.
+        groups: ``(n,)`` int.
         policy: ``grouped`` or ``as-given``.
-        seed: of the draw; the same files, seed and policy give the same splits.
-
-    Returns:
-        One of `SPLITS` per file.
+        seed: of the draw; the same cases, seed and policy give the same splits.
+        validation_share, test_share: of each label's cases.
     """
-    splits = np.array([file.given_split or "train" for file in files], dtype=object)
-    labels = np.array([file.label for file in files])
+    splits = np.array(list(given), dtype=object)
+    kinds = np.array(list(labels))
+    folders = splits.copy()
     if policy == "grouped":
-        in_training = np.isin(groups, groups[splits == "train"])
-        splits[in_training] = "train"
-        for number, label in enumerate(sorted(set(labels))):
-            if not any(file.given_split == "test" for file in files if file.label == label):
-                wanted = int(TEST_FRACTION * np.sum(labels == label))
-                _draw(splits, groups, labels == label, "test", wanted, np.random.default_rng([seed, 1, number]))
-    for number, label in enumerate(sorted(set(labels))):
-        training = (labels == label) & (splits == "train")
-        wanted = min(_LARGEST_VALIDATION, int(np.ceil(VALIDATION_FRACTION * training.sum())))
-        random = np.random.default_rng([seed, 0, number])
+        for side in ("validation", "train"):  # the latter last: it wins
+            splits[np.isin(groups, groups[folders == side])] = side
+        for label in sorted(set(labels)):
+            if not np.any((kinds == label) & (folders == "test")):
+                wanted = int(test_share * np.sum(kinds == label))
+                training = (kinds == label) & (splits == "train")
+                _draw(splits, groups, training, "test", wanted, _DRAWN.numpy(seed, "test", label))
+    for label in sorted(set(labels)):
+        if np.any((kinds == label) & (folders == "validation")):
+            continue
+        training = (kinds == label) & (splits == "train")
+        wanted = min(_LARGEST_VALIDATION, int(np.ceil(validation_share * training.sum())))
+        random = _DRAWN.numpy(seed, "validation", label)
         _draw(splits, groups, training, "validation", wanted, random)
-        if training.sum() > 1 and not np.any((labels == label) & (splits == "validation")):
+        if training.sum() > 1 and not np.any((kinds == label) & (splits == "validation")):
             # Everything hangs together in one chain of near-duplicates. Validation needs a slice all the same; the
             # audit reports it as a leak.
             splits[random.choice(np.flatnonzero(training), wanted, replace=False)] = "validation"
     return splits.tolist()
 
 
+def assign_patients(
+    groups: np.ndarray, given: Sequence[str], *, policy: str, seed: int, share: float
+) -> list[str] | None:
+    """Splits of few groups (patients): whole ones for validation, and for the test where no test folder is given.
+
+    Args:
+        groups: ``(n,)`` int.
+        given, policy: as for `assign_splits`.
+        seed: of the draw.
+        share: of the groups that validation and test take, one each at least.
+
+    Returns:
+        ``None`` where there are too few groups.
+    """
+    splits = np.array(list(given), dtype=object)
+    if policy == "grouped":
+        splits[np.isin(groups, groups[splits == "train"])] = "train"
+    free = np.unique(groups[splits == "train"])
+    wanted = [side for side in ("validation", "test") if not np.any(splits == side)]
+    if len(free) < len(wanted) + 1:
+        return None
+    drawn = _DRAWN.numpy(seed, "patients").permutation(free)
+    count = max(1, round(share * len(free)))
+    for number, side in enumerate(wanted):
+        mine = np.isin(groups, drawn[number * count : (number + 1) * count])
+        splits[mine & (splits == "train")] = side
+    return splits.tolist() if np.any(splits == "train") else None
+
+
 def _draw(splits, groups, eligible, target: str, wanted: int, random: np.random.Generator) -> None:
     """Moves whole groups out of training until ``wanted`` eligible files have moved, and never all of them.
 
-    Groups larger than a third of what is wanted stay: one long chain of similar slices makes a poor yardstick. Groups
-    that reach outside the eligible files (two domains, or a leak that `as-given` keeps) stay too.
+    Groups larger than a third of what is wanted stay: one long chain of similar slices makes a poor yardstick. Where
+    all are larger, the smallest ones move, up to a quarter of the files. Groups that reach outside the eligible files
+    (two domains, or a leak that `as-given` keeps) stay in any case.
     """
+    sizes, inside = np.bincount(groups), np.bincount(groups, weights=eligible)
+    order = [group for group in random.permutation(np.unique(groups[eligible])) if inside[group] == sizes[group]]
+    small = [group for group in order if sizes[group] <= max(1, wanted / 3)]
+    others = [group for group in sorted(order, key=lambda group: sizes[group]) if sizes[group] <= eligible.sum() / 4]
     moved = 0
-    for group in random.permutation(np.unique(groups[eligible])):
-        members = groups == group
-        size = int(members.sum())
+    for group in small or others:
         left = int((eligible & (splits == "train")).sum())
         if moved >= wanted:
             return
-        if np.all(eligible[members]) and size <= max(1, wanted / 3) and left - size >= 1:
-            splits[members] = target
-            moved += size
+        if left > sizes[group]:
+            splits[groups == group] = target
+            moved += sizes[group]

@@ -1,86 +1,63 @@
 """The audit: what is wrong with a data set, said before anything is trained on it."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from common_tf.splits.scanning import ScannedFile
+from common_tf.sources.scanning import Scan
+from common_tf.splits.finding import Finding
+from common_tf.splits.groups import standardised
 
-_EXAMPLES = 8
 _SUSPECT_PROBABILITY = 0.25
 _WIDE_HEAD = 1.15
 _LONELY_CORRELATION = 0.5
+_BLOCK = 1024
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the audit.
-
-    Attributes:
-        severity: ``leak`` (a number measured on the test set would be wrong), ``warning`` or ``note``.
-        topic: a short stable name.
-        text: the sentence for a person.
-        count: how many files it concerns.
-        files: their names, all of them.
-    """
-
-    severity: str
-    topic: str
-    text: str
-    count: int
-    files: tuple
-
-
-def audit(files: Sequence[ScannedFile], groups: np.ndarray, splits: Sequence[str]) -> list:
+def audit(
+    files: Sequence[Scan],
+    groups: np.ndarray,
+    splits: Sequence[str],
+    *,
+    of: str = "distinct groups",
+    aligned: bool = False,
+) -> list[Finding]:
     """Looks for duplicates, leaks, files of the wrong kind and format shortcuts.
 
     Args:
         files: good files.
-        groups: near-duplicate group of each.
+        groups: group of each.
         splits: train, validation or test of each, as it will be used.
+        of: what the groups are.
+        aligned: files of two labels show the same heads, as they should.
 
     Returns:
-        Findings, the worst first.
+        Findings, in no order.
     """
     findings = []
     labels = sorted({file.label for file in files})
     for label in labels:
-        findings += _duplicates(files, groups, label)
+        findings += _duplicates(files, groups, label, of)
         findings += _leaks(files, groups, splits, label)
-    findings += _shared_between_labels(files, groups, labels)
+    if not aligned:
+        findings += _shared_between_labels(files, groups, labels)
     findings += _format_shortcuts(files, labels)
     findings += _wrong_kind(files, groups, labels)
-    order = {"leak": 0, "warning": 1, "note": 2}
-    return sorted(findings, key=lambda finding: order[finding.severity])
-
-
-def audit_lines(findings: Sequence[Finding]) -> list:
-    """The findings as lines for a terminal."""
-    lines = []
-    for finding in findings:
-        names = ", ".join(finding.files[:_EXAMPLES]) + (", ..." if len(finding.files) > _EXAMPLES else "")
-        lines.append(f"  {finding.severity:8}{finding.text}" + (f": {names}" if names else ""))
-    return lines or ["  nothing found"]
-
-
-def audit_record(findings: Sequence[Finding]) -> list:
-    """The findings as plain dictionaries for JSON."""
-    return [asdict(finding) for finding in findings]
+    return findings
 
 
 def _names(files, chosen) -> tuple:
-    return tuple(file.path.name for file, yes in zip(files, chosen) if yes)
+    return tuple(file.name.rsplit("/", 1)[-1] for file, yes in zip(files, chosen) if yes)
 
 
-def _duplicates(files, groups, label):
+def _duplicates(files, groups, label, of):
     mine = np.array([file.label == label for file in files])
-    digests = Counter(file.sha256 for file in files if file.label == label)
+    digests = Counter(file.sha256 for file in files if file.label == label and file.sha256)
     copies = np.array([digests[file.sha256] > 1 for file in files]) & mine
     sizes = Counter(groups[mine].tolist())
     near = np.array([sizes[group] > 1 for group in groups.tolist()]) & mine
@@ -89,8 +66,8 @@ def _duplicates(files, groups, label):
         text = f"{label}: {extra} files are byte-for-byte copies of another"
         yield Finding("note", "copies", text, int(copies.sum()), _names(files, copies))
     if near.any():
-        text = f"{label}: {len(sizes)} distinct groups among {mine.sum()} files; {near.sum()} have a near-duplicate"
-        yield Finding("note", "near-duplicates", text, int(near.sum()), ())
+        text = f"{label}: {len(sizes)} {of} among {mine.sum()} files; {near.sum()} are not alone in theirs"
+        yield Finding("note", "groups", text, int(near.sum()))
 
 
 def _leaks(files, groups, splits, label):
@@ -101,14 +78,11 @@ def _leaks(files, groups, splits, label):
     as_given = mine & (given == "test") & np.isin(groups, groups[given == "train"])
     in_test = mine & (used == "test") & np.isin(groups, groups[used != "test"])
     in_validation = mine & (used == "validation") & np.isin(groups, groups[used == "train"])
+    mended = as_given & ~in_test
+    sides = set(used[mended].tolist())
+    became = "; left out" if sides == {"unused"} else "; moved to training" if sides <= {"train", "validation"} else ""
     for severity, what, leaked, whole, ending in (
-        (
-            "warning",
-            "test",
-            as_given & ~in_test,
-            mine & (given == "test"),
-            " in the folders as given; moved to training",
-        ),
+        ("warning", "test", mended, mine & (given == "test"), f" in the folders as given{became}"),
         ("leak", "test", in_test, mine & (used == "test"), ""),
         ("leak", "validation", in_validation, mine & (used == "validation"), ""),
     ):
@@ -120,7 +94,7 @@ def _leaks(files, groups, splits, label):
 
 
 def _shared_between_labels(files, groups, labels):
-    owners = {}
+    owners: dict[int, set] = {}
     for file, group in zip(files, groups.tolist()):
         owners.setdefault(group, set()).add(file.label)
     shared = np.array([len(owners[group]) > 1 for group in groups.tolist()])
@@ -134,13 +108,13 @@ def _format_shortcuts(files, labels):
     truth = [file.label for file in files]
     majority = max(Counter(truth).values()) / len(truth)
     for topic, key in (
-        ("file format", lambda file: file.format),
-        ("colour mode", lambda file: file.mode),
-        ("bit depth", lambda file: f"{file.bits} bit"),
-        ("image size", lambda file: f"{file.width}x{file.height}"),
+        ("file format", lambda file: file.facts.format),
+        ("colour mode", lambda file: file.facts.mode),
+        ("bit depth", lambda file: f"{file.facts.bits} bit"),
+        ("image size", lambda file: f"{file.facts.width}x{file.facts.height}"),
     ):
         values = [key(file) for file in files]
-        table = {}
+        table: dict[str, Counter] = {}
         for value, label in zip(values, truth):
             table.setdefault(value, Counter())[label] += 1
         accuracy = sum(max(counts.values()) for counts in table.values()) / len(truth)
@@ -148,10 +122,16 @@ def _format_shortcuts(files, labels):
             usual = "; ".join(f"{label} " + _common(values, truth, label) for label in labels)
             text = f"{topic} alone tells the label in {accuracy:.0%} of the files (guessing: {majority:.0%}): {usual}"
             yield Finding("warning", f"shortcut, {topic}", text, len(files), ())
-    misnamed = [(file.format == "PNG") != (file.path.suffix.lower() == ".png") for file in files]
+    misnamed = [not _named_as_it_is(file) for file in files]
     if any(misnamed):
-        text = f"{sum(misnamed)} files are PNG named .jpg or the reverse"
+        text = f"{sum(misnamed)} files have another format than their names say"
         yield Finding("note", "misnamed", text, sum(misnamed), _names(files, misnamed))
+
+
+def _named_as_it_is(file: Scan) -> bool:
+    ending = file.name.rsplit(".", 1)[-1].lower()
+    assert file.facts is not None  # a good file
+    return {"jpg": "jpeg", "tif": "tiff"}.get(ending, ending) == file.facts.format.lower()
 
 
 def _common(values, truth, label) -> str:
@@ -168,15 +148,8 @@ def _wrong_kind(files, groups, labels):
     """
     truth = np.array([file.label for file in files])
     thumbnails = np.stack([file.thumbnail for file in files])
-    folds = min(5, *(len(set(groups[truth == label].tolist())) for label in labels))
-    if len(labels) > 1 and folds >= 2 and len(files) >= 40:
-        # The square root turns counts into features of about equal variance.
-        histograms = np.sqrt([np.histogram(image, bins=32, range=(0, 1))[0] / image.size for image in thumbnails])
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=2000))
-        chances = cross_val_predict(
-            model, histograms, truth, groups=groups, cv=GroupKFold(folds), method="predict_proba"
-        )
-        own = chances[np.arange(len(files)), np.searchsorted(labels, truth)]
+    if len(labels) > 1 and len(files) >= 40:
+        own = _own_probability(thumbnails, truth, groups, labels)
         for label in labels:
             suspect = (own < _SUSPECT_PROBABILITY) & (truth == label)
             if suspect.any():
@@ -195,13 +168,29 @@ def _wrong_kind(files, groups, labels):
             yield Finding("note", "unlike all others", text, int(lonely.sum()), _names(files, lonely))
 
 
+def _own_probability(thumbnails: np.ndarray, truth: np.ndarray, groups: np.ndarray, labels) -> np.ndarray:
+    """What others' gray values say of each file's label; 1, no suspicion, where the others do not have every label."""
+    own = np.ones(len(truth))
+    folds = min(5, *(len(set(groups[truth == label].tolist())) for label in labels))
+    if folds < 2:
+        return own
+    # The square root turns counts into features of about equal variance.
+    histograms = np.sqrt([np.histogram(image / 255, bins=32, range=(0, 1))[0] / image.size for image in thumbnails])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=2000))
+    for others, held in GroupKFold(folds).split(histograms, truth, groups):
+        if len(set(truth[others].tolist())) == len(labels):  # few groups, such as patients, may hold all of a label
+            chances = model.fit(histograms[others], truth[others]).predict_proba(histograms[held])
+            own[held] = chances[np.arange(len(held)), np.searchsorted(labels, truth[held])]
+    return own
+
+
 def _best_correlation(thumbnails: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    flat = thumbnails.reshape(len(thumbnails), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    flat = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    flat = np.empty((len(thumbnails), thumbnails[0].size), np.float32)
+    for start in range(0, len(flat), _BLOCK):  # all at once would take three times the memory on the way
+        flat[start : start + _BLOCK] = standardised(thumbnails[start : start + _BLOCK])
     best = np.full(len(flat), -1.0)
-    for start in range(0, len(flat), 1024):
-        block = slice(start, start + 1024)
+    for start in range(0, len(flat), _BLOCK):
+        block = slice(start, start + _BLOCK)
         correlation = flat[block] @ flat.T
         correlation[groups[block, None] == groups[None]] = -1
         best[block] = correlation.max(axis=1)

@@ -2,17 +2,23 @@
 
 import csv
 import io
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Sequence
 
-from common_tf.runs.files import replace_text
-from common_tf.splits.scanning import ScannedFile
+from common_tf.errors import UserError
+from common_tf.files import replace_text
+from common_tf.sources.scanning import Scan
+
+MANIFEST_FILE = "manifest.csv"
 
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One file. ``split`` is train, validation, test, or ``skipped`` with the reason in ``note``."""
+    """One picture. ``split`` is train, validation, test, unused, a fold, or ``skipped`` with the reason in ``note``.
+
+    ``path`` is relative to the data folder, ``sha256`` that of the file's bytes (with its mask's, where it has one).
+    """
 
     path: str
     label: str
@@ -24,18 +30,17 @@ class ManifestRow:
     note: str = ""
 
 
-def manifest_row(data: Path, file: ScannedFile, *, split: str, group: str, note: str = "") -> ManifestRow:
-    """The row of a scanned file, its path relative to the data folder."""
+def manifest_row(scan: Scan, *, split: str, group: int | None, note: str = "") -> ManifestRow:
+    """The row of a scanned picture."""
+    number = "" if group is None else f"{group:05d}"
     return ManifestRow(
-        path=file.path.relative_to(data).as_posix(),
-        label=file.label,
-        sha256=file.sha256,
-        phash=file.phash_hex,
-        group=group,
-        given_split=file.given_split,
-        split=split,
-        note=note,
+        scan.name, scan.label, scan.sha256, scan.phash_hex, number, scan.given_split, split, note or scan.problem
     )
+
+
+def with_split(rows: Sequence[ManifestRow], split: str) -> list[ManifestRow]:
+    """The rows with another split."""
+    return [replace(row, split=split) for row in rows]
 
 
 def write_manifest(path: Path, rows: Sequence[ManifestRow]) -> None:
@@ -52,7 +57,19 @@ def manifest_text(rows: Sequence[ManifestRow]) -> str:
     return buffer.getvalue()
 
 
-def read_manifest(path: Path) -> list:
-    """Reads what `write_manifest` wrote."""
-    with open(path, newline="", encoding="utf-8") as stream:
-        return [ManifestRow(**row) for row in csv.DictReader(stream)]
+def read_manifest(path: Path) -> list[ManifestRow]:
+    """Reads what `write_manifest` wrote.
+
+    Raises:
+        UserError: it is missing, or no manifest.
+    """
+    columns = [field.name for field in fields(ManifestRow)]
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            header, *rows = csv.reader(stream)
+        if header != columns or any(len(row) != len(columns) for row in rows):
+            raise ValueError("other columns")
+        return [ManifestRow(*row) for row in rows]
+    except (OSError, ValueError, csv.Error) as error:  # an empty file has no header; bytes that are no UTF-8
+        reason = "not found" if isinstance(error, FileNotFoundError) else "not a manifest of a run, or cut"
+        raise UserError(f"{path}: {reason}; it lists what a run has trained on") from error

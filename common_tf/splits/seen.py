@@ -1,20 +1,26 @@
 """Has another run trained on these files? Its manifest knows."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 
 from common_tf.errors import UserError
+from common_tf.sources.scanning import Scan
 from common_tf.splits.groups import SAME_HASH_BITS
 from common_tf.splits.manifest import read_manifest
-from common_tf.splits.scanning import ScannedFile
+
+_NOT_TRAINED_ON = ("test", "unused", "skipped")
+_SHA256, _PHASH = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{16}")
+_BLOCK = 1024
 
 
-def seen_in_training(files: Sequence[ScannedFile], manifest: Path, *, flag: str) -> np.ndarray:
+def seen_in_training(files: Sequence[Scan], manifest: Path, *, flag: str) -> np.ndarray:
     """Which files are (nearly) among the training and validation files of a manifest, ``(n,)`` bool.
 
-    A manifest holds no pictures, so bytes and perceptual hashes (also of the mirror image) decide.
+    A manifest holds no pictures, so bytes and perceptual hashes (also of the mirror image) decide. A run on drawn heads
+    has seen no file.
 
     Args:
         files: good files.
@@ -22,20 +28,28 @@ def seen_in_training(files: Sequence[ScannedFile], manifest: Path, *, flag: str)
         flag: what the user named it by, for the message.
 
     Raises:
-        UserError: no manifest.
+        UserError: no manifest, or one that cannot tell: without hashes of files that are not drawn.
     """
     try:
-        # Every fold of a cross-validation has trained other folds.
-        rows = [row for row in read_manifest(manifest) if row.split not in ("test", "unused", "skipped")]
-        hashes = np.array([_bits(row.phash) for row in rows if len(row.phash) == 16], np.float32)
-    except (OSError, TypeError, ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"{flag} {manifest}: no manifest.csv of a run ({error})") from error
-    digests = {row.sha256 for row in rows if row.sha256}
+        # Every fold of a cross-validation has trained on other folds.
+        rows = [row for row in read_manifest(manifest) if row.split not in _NOT_TRAINED_ON and row.note != "drawn"]
+    except UserError as error:
+        raise UserError(f"{flag} {error}") from error
+    blind = [row for row in rows if not (_SHA256.fullmatch(row.sha256) and _PHASH.fullmatch(row.phash))]
+    if blind:
+        raise UserError(
+            f"{flag} {manifest}: {len(blind)} of its files have no hashes ({blind[0].path}), so nobody can tell what "
+            "was trained on; train the run again with this version"
+        )
+    hashes = np.array([_bits(row.phash) for row in rows], np.float32)
+    digests = {row.sha256 for row in rows}
     seen = np.array([file.sha256 in digests for file in files], bool)
     if hashes.size and len(files):
         for attribute in ("phash", "mirrored_phash"):
             mine = np.array([getattr(file, attribute) for file in files], np.float32) * 2 - 1
-            seen |= ((64 - mine @ (hashes * 2 - 1).T) / 2 <= SAME_HASH_BITS).any(axis=1)
+            for start in range(0, len(files), _BLOCK):
+                part = slice(start, start + _BLOCK)
+                seen[part] |= ((64 - mine[part] @ (hashes * 2 - 1).T) / 2 <= SAME_HASH_BITS).any(axis=1)
     return seen
 
 

@@ -17,7 +17,7 @@ from common_tf.metrics.classification import (
     best_threshold,
     classification_metrics,
     confusion_matrix,
-    grouped_intervals,
+    measured_metrics,
     roc_auc,
 )
 from common_tf.metrics.segmentation import dice
@@ -105,22 +105,32 @@ def test_weights_are_repetitions():
 
 def test_intervals_by_group_are_wider_where_groups_repeat():
     truth, probabilities = _sample(2, count=60)
-    alone = grouped_intervals(truth, probabilities, np.arange(len(truth)), resamples=300)
+    alone = measured_metrics(truth, probabilities, np.arange(len(truth)), of="patients")
     copies = 4
-    many = grouped_intervals(
-        np.repeat(truth, copies),
-        np.repeat(probabilities, copies, axis=0),
-        np.repeat(np.arange(len(truth)), copies),
-        resamples=300,
+    many = measured_metrics(
+        np.repeat(truth, copies), np.repeat(probabilities, copies, axis=0), np.repeat(np.arange(len(truth)), copies)
     )
     assert set(alone) == set(METRICS)
     for name in ("accuracy", "roc_auc"):
-        assert alone[name]["low"] <= alone[name]["value"] <= alone[name]["high"]
-        # Copies of an image are no new evidence: the interval stays as wide as without them.
-        assert many[name]["high"] - many[name]["low"] == pytest.approx(
-            alone[name]["high"] - alone[name]["low"], rel=0.3
-        )
-    assert many["accuracy"]["n"] == copies * len(truth) and many["accuracy"]["groups"] == len(truth)
+        assert alone[name].low <= alone[name].value <= alone[name].high
+        # Copies of an image are no new evidence: the interval stays what it is without them.
+        assert (many[name].low, many[name].high) == pytest.approx((alone[name].low, alone[name].high))
+    assert many["accuracy"].n == copies * len(truth) and many["accuracy"].groups == len(truth)
+    assert alone["f1"].interval == f"95 % percentile bootstrap over {len(truth)} patients"
+
+
+def test_one_group_has_figures_and_no_intervals():
+    truth, probabilities = _sample(2, count=6)
+    found = measured_metrics(truth, probabilities, np.zeros(len(truth)))
+    assert found["accuracy"].value == classification_metrics(truth, probabilities)["accuracy"]
+    assert not any(one.has_interval for one in found.values())
+
+
+def test_each_image_may_have_a_threshold_of_its_own():
+    """As in a cross-validation, where every fold chooses its own."""
+    truth, probabilities = np.array([0, 1, 1]), np.array([[0.7, 0.3], [0.7, 0.3], [0.2, 0.8]])
+    figures = classification_metrics(truth, probabilities, threshold=np.array([0.5, 0.2, 0.9]))
+    assert figures["sensitivity"] == 0.5 and figures["specificity"] == 1
 
 
 def test_threshold():

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from common_tf.images.phantom import draw_phantom
 from common_tf.metrics.content import checkerboard, diversity, edge_agreement, lesion_contrast, table_share
+from common_tf.pictures.phantom import draw_phantom
 
 HEADS = [draw_phantom(seed, size=64, lesion_probability=1.0) for seed in range(4)]
 CT = np.stack([head.ct for head in HEADS])
@@ -47,3 +47,11 @@ def test_lesion_contrast_is_a_difference_of_means():
     np.testing.assert_allclose(lesion_contrast(image, lesion, np.ones_like(lesion)), [0.5])
     assert np.isnan(lesion_contrast(image, np.zeros_like(lesion), np.ones_like(lesion)))[0]
     np.testing.assert_allclose(lesion_contrast(1 - MRI, LESION, MASK), -lesion_contrast(MRI, LESION, MASK), atol=1e-6)
+
+
+def test_many_images_are_judged_in_parts(monkeypatch):
+    many = np.concatenate([CT, MRI, CT[::-1]]), np.concatenate([MRI, CT, MRI]), np.concatenate([MASK] * 3)
+    whole = edge_agreement(many[0], many[1], mask=many[2])
+    monkeypatch.setattr("common_tf.metrics.content._BATCH", 5)
+    np.testing.assert_array_equal(edge_agreement(many[0], many[1], mask=many[2]), whole)
+    assert edge_agreement(CT[:0], MRI[:0], mask=MASK[:0]).shape == (0,)

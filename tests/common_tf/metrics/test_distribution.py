@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from common_tf.images.phantom import draw_phantom
-from common_tf.metrics.bootstrap import bootstrap_mean
 from common_tf.metrics.distribution import sliced_wasserstein
-from common_tf.metrics.floors import apply_intensity_table, fit_intensity_table
+from common_tf.pictures.phantom import draw_phantom
+from common_tf.randomness import declared_streams
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def test_one_level_one_direction_is_the_wasserstein_distance(random):
     """At 16 px there is one level; the mean over sorted projections is SciPy's 1-D distance."""
     first, second = random.uniform(size=(4, 16, 16)), random.uniform(size=(4, 16, 16)) ** 2
     got = sliced_wasserstein(first, second, patches_per_image=8, directions=1, seed=5)
-    draws = np.random.default_rng(5)
+    draws = declared_streams()["wasserstein.places"].numpy(5)
     places = draws.integers(0, 10, (4, 8, 2))
     cut = [
         np.array([s[i, y : y + 7, x : x + 7].ravel() for i in range(4) for y, x in places[i]]).astype(np.float32)
@@ -47,34 +46,43 @@ def test_empty_set_is_refused():
         sliced_wasserstein(np.zeros((0, 32, 32)), np.zeros((1, 32, 32)))
 
 
-def test_intensity_table_is_the_conditional_mean(random):
-    sources = random.integers(0, 256, (2, 30, 30)) / 255
-    targets = random.uniform(size=sources.shape)
-    table = fit_intensity_table(sources, targets)
-    for level in (0, 17, 255):
-        chosen = np.round(sources * 255) == level
-        assert table[level] == pytest.approx(targets[chosen].mean())
-    np.testing.assert_allclose(apply_intensity_table(np.array([0.0, 1.0]), table), [table[0], table[255]], rtol=1e-6)
+def test_images_need_not_be_square(random):
+    """Patches come from everywhere: a change in any corner counts, of portrait and landscape images alike."""
+    for shape in ((16, 64), (64, 16), (40, 100), (100, 40)):
+        images = random.uniform(size=(6, *shape))
+        assert sliced_wasserstein(images, images) == 0
+        for corner in (
+            (slice(8), slice(8)),
+            (slice(8), slice(-8, None)),
+            (slice(-8, None), slice(8)),
+            (slice(-8, None),) * 2,
+        ):
+            changed = images.copy()
+            changed[(slice(None), *corner)] = 1
+            assert sliced_wasserstein(images, changed) > 1e-3, (shape, corner)
 
 
-def test_intensity_table_inverts_exactly_and_interpolates(random):
-    sources = (random.integers(0, 128, (40, 40)) * 2) / 255
-    table = fit_intensity_table(sources, 1 - sources)
-    np.testing.assert_allclose(apply_intensity_table(sources, table), 1 - sources, atol=1e-6)
-    assert table[101] == pytest.approx(1 - 101 / 255)
+def test_turning_both_sets_changes_little(random):
+    first, second = random.uniform(size=(12, 24, 60)), random.uniform(size=(12, 24, 60)) ** 1.5
+    there = sliced_wasserstein(first, second)
+    turned = sliced_wasserstein(first.transpose(0, 2, 1), second.transpose(0, 2, 1))
+    assert turned == pytest.approx(there, rel=0.15)
 
 
-def test_bootstrap_covers_at_the_stated_rate():
-    random = np.random.default_rng(0)
-    hits = 0
-    for trial in range(300):
-        _, low, high = bootstrap_mean(random.normal(1.0, 2.0, 40), resamples=400, seed=trial)
-        hits += low <= 1.0 <= high
-    assert 0.90 <= hits / 300 <= 0.98
+def test_of_the_larger_set_a_random_subset_is_drawn(random):
+    """Not its first images, which are one patient's."""
+    reference = random.uniform(size=(10, 16, 16))
+    others = np.concatenate([np.zeros((10, 16, 16)), random.uniform(size=(190, 16, 16))])
+    fair = sliced_wasserstein(reference, others[10:20])
+    for first, second in ((reference, others), (others, reference)):
+        found = sliced_wasserstein(first, second)
+        assert found == sliced_wasserstein(first, second)
+        assert found < 3 * fair < sliced_wasserstein(reference, others[:10])
+    assert len({sliced_wasserstein(reference, others, seed=seed) for seed in range(3)}) == 3
 
 
-def test_bootstrap_edges():
-    assert bootstrap_mean(np.array([3.0]))[0] == 3.0 and np.isnan(bootstrap_mean(np.array([3.0]))[1])
-    assert bootstrap_mean(np.array([2.0, 2.0])) == (2.0, 2.0, 2.0)
-    with pytest.raises(ValueError, match="no values"):
-        bootstrap_mean(np.array([]))
+def test_images_of_two_sizes_or_too_small_ones_are_refused():
+    with pytest.raises(ValueError, match="one size"):
+        sliced_wasserstein(np.zeros((2, 32, 32)), np.zeros((2, 32, 40)))
+    with pytest.raises(ValueError, match="7 pixels"):
+        sliced_wasserstein(np.zeros((2, 6, 32)), np.zeros((2, 6, 32)))

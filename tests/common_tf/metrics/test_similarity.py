@@ -4,7 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import metrics as oracle
 
-from common_tf.metrics.similarity import all_pairs_ssim, cosine, mae, ms_ssim, mse, pearson, psnr, rmse, ssim
+from common_tf.metrics.all_pairs import all_pairs_ssim
+from common_tf.metrics.similarity import similarity_metrics
+from common_tf.metrics.similarity.cosine import cosine
+from common_tf.metrics.similarity.mae import mae
+from common_tf.metrics.similarity.ms_ssim import ms_ssim
+from common_tf.metrics.similarity.mse import mse
+from common_tf.metrics.similarity.pearson import pearson
+from common_tf.metrics.similarity.psnr import psnr
+from common_tf.metrics.similarity.rmse import rmse
+from common_tf.metrics.similarity.ssim import ssim
 
 
 @pytest.fixture
@@ -87,3 +96,27 @@ def test_the_documents_ssim_equals_skimage_over_all_pairs(random):
     expected = np.mean([oracle.structural_similarity(x, y, data_range=2.0) for x in real for y in fake])
     np.testing.assert_allclose(all_pairs_ssim(real, fake), expected, rtol=1e-6)
     np.testing.assert_allclose(all_pairs_ssim(real, fake[::-1]), expected, rtol=1e-6)  # outputs may be shuffled
+
+
+@pytest.mark.parametrize("name", similarity_metrics())
+def test_every_metric_gives_a_number_an_image_and_prefers_the_equal_one(name, random):
+    metric = similarity_metrics()[name]
+    first = random.uniform(size=(3, 180, 180))
+    second = np.clip(first + random.normal(0, 0.1, first.shape), 0, 1)
+    masks = [None] + [random.uniform(size=first.shape) < 0.5] * ("head" in metric.regions)
+    for mask in masks:
+        options = {} if mask is None else {"mask": mask}
+        same, noisy = metric.function(first, first, **options), metric.function(first, second, **options)
+        assert noisy.shape == (3,) and noisy.dtype == np.float64
+        assert ((same > noisy) if metric.better == "higher" else (same < noisy)).all()
+
+
+def test_metrics_are_listed_by_the_region_they_are_measured_in():
+    assert set(similarity_metrics()) == set(similarity_metrics("head")) | set(similarity_metrics("full"))
+    assert "cosine" not in similarity_metrics("head")
+
+
+def test_an_empty_mask_has_no_number():
+    images = np.full((1, 16, 16), 0.5)
+    for metric in (mae, mse, pearson, ssim):
+        assert np.isnan(metric(images, images, mask=np.zeros((1, 16, 16), bool))).all()

@@ -1,0 +1,19 @@
+"""VGG16 of keras.applications."""
+
+from typing import TYPE_CHECKING
+
+from common_tf.backbones._blocks import caffe_input
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+ORDER = 40
+SIZE, CAM_LAYER, FINE_TUNE_FROM, FASTER_IN_BFLOAT16 = 224, "block5_conv3", "block5_conv1", True
+IMAGENET, USES_FILTERS, SEGMENTS = "vgg16", False, False
+
+
+def build(inputs: "tf.Tensor", filters: int, weights: str | None) -> "tf.Tensor":
+    """See `common_tf.backbones`."""
+    import tensorflow as tf
+
+    return tf.keras.applications.VGG16(include_top=False, weights=weights, input_tensor=caffe_input(inputs)).output

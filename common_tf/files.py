@@ -1,0 +1,75 @@
+"""Files that are either whole or not there, and JSON that is either good or named."""
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from common_tf.errors import UserError
+
+WRITING = ".writing-"
+"""How names of files begin that are not yet whole."""
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Writes a file under a temporary name in the same folder and renames it.
+
+    Args:
+        path: the final name; keeps its suffix in the temporary name, because some writers look at it.
+        write: called with the temporary path.
+
+    Raises:
+        Whatever ``write`` raises; the temporary file is removed and an older file at ``path`` is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{WRITING}{os.getpid()}-{path.name}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def replace_text(path: Path, text: str) -> None:
+    """`replace_file` for UTF-8 text."""
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def replace_json(path: Path, value: Any) -> None:
+    """`replace_file` for JSON, two spaces of indent; what is not finite becomes null, for JSON has no nan."""
+    replace_text(path, json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can say it: tuples as lists, NumPy's numbers as Python's, nan and infinity as ``None``."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_json(path: Path, *, way_out: str) -> dict:
+    """Reads a JSON object.
+
+    Args:
+        path: of the file.
+        way_out: what the user may do where it is missing or damaged, for the error.
+
+    Raises:
+        UserError: it is missing, empty, cut, or no object.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: not found; {way_out}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: empty or damaged; {way_out}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: holds no JSON object; {way_out}")
+    return value

@@ -1,1 +1,0 @@
-"""Reading, framing and drawing of one-channel head slices, and the input pipeline."""

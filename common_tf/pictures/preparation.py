@@ -1,0 +1,190 @@
+"""From a picture to a network's square and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from common_tf.errors import UserError
+from common_tf.files import replace_text
+from common_tf.pictures.geometry import Frame, border_value, head_frame, put_back, take, whole_frame
+from common_tf.pictures.head import head_mask
+from common_tf.pictures.intensity import common_range
+from common_tf.pictures.picture import Picture
+from common_tf.pictures.readers import FileFacts
+
+PREPARATION_FILE = "preparation.yaml"
+_REFERENCE_PERCENTILE = 90
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How the slices of one domain become squares; learned from its training files.
+
+    Attributes:
+        framing: ``head``: cut around the head, 0 outside it and at least 1/255 inside; ``whole``: padded to square.
+        reference: the usual head extent as a fraction of the longer image side, so that heads of both domains come
+            out about equally large although one scanner's pictures leave more room around them.
+        depth: of the files that black and white were learned from: ``8``, ``16``; 0 for a window, which holds for files
+            of any depth.
+        low, high: black and white of such files. Files of 8 bits without a window use 0 and 255 in any case.
+    """
+
+    framing: str
+    reference: float
+    depth: int = 8
+    low: float = 0.0
+    high: float = 255.0
+
+    def ranged(self, picture: Picture) -> Picture:
+        """The picture with this domain's black and white.
+
+        Raises:
+            ValueError: a deep picture, and only 8-bit ones are known; `for_files` comes first.
+        """
+        if picture.is_deep and self.depth == 8:
+            raise ValueError("black and white of deep pictures are not known here; ask for_files")
+        if picture.is_deep or not self.depth:
+            return picture.with_range(self.low, self.high)
+        return picture.with_range(0.0, 255.0)
+
+    def for_files(
+        self, facts: Mapping[str, FileFacts], *, name: str, window: tuple[float, float] | None = None
+    ) -> "Preparation":
+        """The preparation of other files than those it was learned from, perhaps of another depth.
+
+        Args:
+            facts: of all of these files, by name; deep ones share one scale.
+            name: of the domain.
+            window: black and white that the user gave.
+
+        Raises:
+            UserError: deep files whose black or white cannot be known.
+        """
+        if window is not None:
+            return replace(self, depth=0, low=window[0], high=window[1])
+        deep = {file: one for file, one in facts.items() if one.bits > 8}
+        if not deep or not self.depth:
+            return self
+        low, high = common_range(deep.values(), name=name)
+        if self.depth == 8:
+            return replace(self, depth=16, low=low, high=high)
+        above = [file for file, one in deep.items() if one.largest > self.high]
+        if above:
+            raise UserError(
+                f"{name}: {len(above)} files hold values above {self.high:g}, which is white in this run ({above[0]}, "
+                f"up to {deep[above[0]].largest}); give the values of black and white: --window {name}=BLACK:WHITE"
+            )
+        return self
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether squares want more than 8 bits."""
+        return self.high - self.low > 255
+
+
+@dataclass(frozen=True)
+class Square:
+    """A prepared slice.
+
+    Attributes:
+        pixels: ``(size, size)`` float32 in [0, 1].
+        mask: ``(size, size)`` bool, the head.
+        frame: where it came from.
+        background: the value that fills the rest of the picture on the way back.
+    """
+
+    pixels: np.ndarray
+    mask: np.ndarray
+    frame: Frame
+    background: float
+
+
+def learn_preparation(
+    *,
+    framing: str,
+    extents: Sequence[float],
+    facts: Sequence[FileFacts],
+    name: str,
+    window: tuple[float, float] | None = None,
+) -> Preparation:
+    """Learns a domain's preparation from its training files.
+
+    Args:
+        framing: see `Preparation`.
+        extents: `common_tf.pictures.geometry.head_extent` of each slice.
+        facts: of each file.
+        name: of the domain, for errors.
+        window: black and white that the user gave.
+    """
+    found = [extent for extent in extents if extent]
+    reference = float(np.percentile(found, _REFERENCE_PERCENTILE)) if found else 1.0
+    if window is not None:
+        return Preparation(framing, reference, depth=0, low=window[0], high=window[1])
+    low, high = common_range(facts, name=name)
+    return Preparation(framing, reference, depth=16 if any(one.bits > 8 for one in facts) else 8, low=low, high=high)
+
+
+def prepare(picture: Picture, preparation: Preparation, *, size: int) -> Square:
+    """Prepares a slice.
+
+    Args:
+        picture: of the domain; where it knows its head, as aligned pictures that share one do, that decides the frame.
+        preparation: of its domain.
+        size: side of the square.
+    """
+    scaled = preparation.ranged(picture).scaled()
+    mask = head_mask(scaled) if picture.head is None else picture.head
+    if not mask.any():
+        frame, background = whole_frame(*scaled.shape), border_value(scaled)
+        return Square(take(scaled, frame, size, fill=background), np.ones((size, size), bool), frame, background)
+    if preparation.framing == "whole":
+        frame, background = whole_frame(*scaled.shape), border_value(scaled)
+        return Square(take(scaled, frame, size, fill=background), take_mask(mask, frame, size), frame, background)
+    frame = head_frame(mask, reference=preparation.reference)
+    # 0 is what is outside the head: black tissue stays one gray level above it.
+    pixels = take(np.where(mask, np.maximum(scaled, 1 / 255), 0), frame, size, fill=0.0)
+    return Square(pixels, take_mask(mask, frame, size), frame, 0.0)
+
+
+def take_mask(mask: np.ndarray, frame: Frame, size: int) -> np.ndarray:
+    """The mask of a square, ``(size, size)`` bool."""
+    return take(mask.astype(np.float32), frame, size, fill=0.0) > 0.5
+
+
+def restore(square: np.ndarray, prepared: Square) -> np.ndarray:
+    """The way back: a square of any side in [0, 1] as a picture of the source's size."""
+    return put_back(square, prepared.frame, fill=prepared.background)
+
+
+def save_preparations(path: Path, preparations: Mapping[str, Preparation]) -> None:
+    """Writes the preparations by domain name."""
+    replace_text(path, yaml.safe_dump({name: asdict(value) for name, value in preparations.items()}, sort_keys=False))
+
+
+def load_preparations(path: Path) -> dict[str, Preparation]:
+    """Reads what `save_preparations` wrote.
+
+    Raises:
+        UserError: it is missing, damaged, or of another version.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return {name: preparation_from(value) for name, value in content.items()}
+    except (OSError, TypeError, AttributeError, KeyError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: missing or damaged; the run needs it to prepare images") from error
+
+
+def preparation_from(record: Mapping) -> Preparation:
+    """A preparation from its record; also from one of runs before config format 2, which knew a maximum only."""
+    if "maximum" in record:
+        high = float(record["maximum"])
+        found = Preparation(record["framing"], record["reference"], 8 if high == 255 else 16, 0.0, high)
+    else:
+        found = Preparation(**record)
+    numbers = (found.reference, found.low, found.high)
+    if found.framing not in ("head", "whole") or found.depth not in (0, 8, 16) or not np.isfinite(numbers).all():
+        raise ValueError(f"{record} is no preparation")
+    return found

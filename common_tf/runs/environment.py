@@ -1,0 +1,99 @@
+"""What a run computes with: versions, device, arithmetic. Written down at its start and kept when it goes on."""
+
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+import common_tf
+from common_tf.arithmetic import POLICIES
+from common_tf.errors import UserError
+from common_tf.files import read_json, replace_json
+from common_tf.lanes import KERAS_VERSION, LANE
+from common_tf.threads import available_cores
+
+ENVIRONMENT_FILE = "environment.json"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where and with what a run computes.
+
+    Attributes:
+        policy: Keras mixed-precision policy.
+        device: of the training.
+        lane, tensorflow, keras, python, project: versions.
+        cores: of the machine.
+    """
+
+    policy: str
+    device: str
+    lane: str
+    tensorflow: str
+    keras: str
+    python: str
+    project: str
+    cores: int
+
+    def words(self) -> str:
+        """For the start line."""
+        return f"{self.policy} on {self.device}, TensorFlow {self.tensorflow}, Keras {self.keras}"
+
+
+def current_environment(policy: str) -> Environment:
+    """This machine's, with the given policy."""
+    return Environment(
+        policy=policy,
+        device=device_words(),
+        lane=LANE,
+        tensorflow=tf.__version__,
+        keras=KERAS_VERSION,
+        python=".".join(map(str, sys.version_info[:3])),
+        project=common_tf.__version__,
+        cores=available_cores(),
+    )
+
+
+def settle_environment(folder: Path, wanted: Environment) -> Environment:
+    """The environment a run goes on in: its own arithmetic, whatever this machine would choose.
+
+    Args:
+        folder: of the run.
+        wanted: what this machine would take for a new one.
+
+    Raises:
+        UserError: the run was begun in another lane, whose checkpoints cannot be read here.
+    """
+    file = Path(folder) / ENVIRONMENT_FILE
+    if not file.exists():
+        return wanted
+    old = read_json(file, way_out="restore it, or choose another --run folder")
+    if old.get("lane") != wanted.lane:
+        raise UserError(
+            f"{folder}: was begun with Keras {old.get('keras')}, and this is Keras {wanted.keras}, which reads no "
+            "checkpoint of it; continue it in its own lane (its weights can be used in either)"
+        )
+    if old.get("tensorflow") != wanted.tensorflow:
+        print(f"begun with TensorFlow {old.get('tensorflow')}, going on with {wanted.tensorflow}: not exact to the bit")
+    policy = old.get("policy")
+    if policy not in POLICIES.values():
+        raise UserError(f"{file}: {policy} is no arithmetic; restore it, or choose another --run folder")
+    if policy != wanted.policy:
+        print(f"going on in {policy}, as the run was begun; a new one would take {wanted.policy} here", flush=True)
+    return Environment(**{**asdict(wanted), "policy": policy})
+
+
+def write_environment(folder: Path, environment: Environment) -> None:
+    """Writes environment.json."""
+    replace_json(Path(folder) / ENVIRONMENT_FILE, asdict(environment))
+
+
+def device_words() -> str:
+    """The devices that TensorFlow computes on, for people."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
+        return ", ".join(names)
+    return f"CPU ({platform.machine()}, {available_cores()} cores)"

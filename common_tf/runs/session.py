@@ -1,0 +1,251 @@
+"""One training session in a run folder: restore, train, validate, save, record, close. It knows no model.
+
+Translators, classifiers and segmenters all go through here, so what is promised of a run (exact continuation, recovery,
+a status that says what happened, no start over a history that is there) holds for all of them.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from common_tf.errors import UserError
+from common_tf.files import read_json, replace_json
+from common_tf.progress import TrainingProgress
+from common_tf.runs.checkpoints import Checkpoints
+from common_tf.runs.environment import Environment, write_environment
+from common_tf.runs.history import HISTORY_FILE, History
+from common_tf.runs.schedule import Schedule, StopSignals
+from common_tf.runs.weights import exported_step
+
+STATUS_FILE = "status.json"
+
+
+class Trainable(Protocol):
+    """What a session trains."""
+
+    state: tf.Module
+    """Everything that a checkpoint must hold, optimizers built."""
+
+    def trained(self) -> Sequence[tf.Variable]:
+        """The weights that are learned; they must be finite whenever they are saved."""
+
+    def train_step(self, batch: Any, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        """One update from a batch and the number of updates before it; float32 scalars by name."""
+
+    def validate(self, step: int) -> Mapping[str, float]:
+        """Figures after a step; the lowest ``score`` is the best."""
+
+    def export(self, kind: str, record: Mapping[str, Any]) -> None:
+        """Saves inference weights, ``best`` or ``last``, with a record of what they are."""
+
+
+EpochLines = Callable[[int, float, Mapping[str, float], str | None, TrainingProgress], None]
+"""Called after each epoch with its number, seconds, mean losses, the checkpoint its last step was saved to, display."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a session ended.
+
+    Attributes:
+        done: the training is complete; False where the user stopped it (the state is saved either way).
+        step: updates made in all.
+        trained: whether this session made any.
+        minutes: of training, over all sessions.
+    """
+
+    done: bool
+    step: int
+    trained: bool
+    minutes: float
+
+
+@dataclass
+class Session:
+    """A training in a folder.
+
+    Attributes:
+        folder: of the run, or of the fold.
+        trainable: what is trained.
+        schedule: when things happen.
+        environment: what it computes with.
+        keep: checkpoints to keep.
+        figure: what ``score`` is, in words, for the records.
+        facts: further words for the records of weights.
+        epoch_lines: see `EpochLines`.
+    """
+
+    folder: Path
+    trainable: Trainable
+    schedule: Schedule
+    environment: Environment
+    keep: int
+    figure: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    epoch_lines: EpochLines = lambda *_: None
+
+    def __post_init__(self) -> None:
+        for name in ("checkpoints", "weights", "tensorboard"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        write_environment(self.folder, self.environment)
+        self._checkpoints = Checkpoints(
+            self.folder, keep=self.keep, state=self.trainable.state, trained=self.trainable.trained
+        )
+        self.restored = self._checkpoints.restore()
+        self.start = int(self._checkpoints.step)
+        _refuse_start_over(self.folder, self.restored)
+        if self.restored and exported_step(self.folder, "last") != self.start:
+            # Killed between a save and its export; a run that was complete then would never export again.
+            self.trainable.export("last", self._record(self.start))
+        self._write_status(self.restored)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.start >= self.schedule.total_steps or bool(self.start and self._waited_enough(self.start))
+
+    def run(self, batches: Callable[[int], Iterable]) -> Outcome:
+        """Trains from where the checkpoint stands to the end of the schedule.
+
+        Args:
+            batches: from a step on, without end.
+
+        Raises:
+            UserError: a loss or a weight is not finite; the last checkpoint stays the last good state.
+        """
+        if self.is_complete:
+            return self._outcome(True)
+        history = History(self.folder, every=self.schedule.log_every, step=self.start)
+        display = TrainingProgress(total=self.schedule.total_steps, start=self.start)
+        try:
+            with StopSignals() as stop:
+                return self._outcome(self._loop(batches(self.start), history, display, stop))
+        finally:
+            display.close()
+            history.close()
+
+    def _loop(self, batches: Iterable, history: History, display: TrainingProgress, stop: StopSignals) -> bool:
+        schedule, checkpoints = self.schedule, self._checkpoints
+        sums: dict[str, list[float]] = {}
+        epoch_began = time.monotonic()
+        for step, batch in zip(range(self.start + 1, schedule.total_steps + 1), batches):
+            losses = self._step(step, batch)
+            for name, value in losses.items():
+                sums.setdefault(name, []).append(value)
+            figures = self._validate(step) if schedule.validates(step) else {}
+            ended = bool(figures) and self._waited_enough(step)
+            # Asked once a step: a request between saving and leaving would end the run with nothing saved.
+            stopping = stop.requested
+            saving = schedule.saves(step) or stopping or ended
+            epoch = schedule.epoch(step)
+            seconds = float(checkpoints.seconds)
+            history.add(step, epoch=epoch, seconds=seconds, losses=losses, flush=saving, figures=figures)
+            display.update(step, losses)
+            if figures:
+                words = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+                display.say(f"validation after step {step}: {words}")
+            path = self._save(step) if saving else None
+            if schedule.ends_epoch(step):
+                means = {name: math.fsum(values) / len(values) for name, values in sums.items()}
+                self.epoch_lines(epoch, time.monotonic() - epoch_began, means, path, display)
+                sums, epoch_began = {}, time.monotonic()
+            if ended:
+                return True
+            if stopping and step < schedule.total_steps:
+                return False
+        return True
+
+    def _step(self, step: int, batch: Any) -> dict[str, float]:
+        began = time.monotonic()
+        results = self.trainable.train_step(batch, tf.constant(step - 1, tf.int64))
+        losses = {name: float(value) for name, value in results.items()}
+        bad = [f"{name} {value}" for name, value in losses.items() if not math.isfinite(value)]
+        if bad:
+            last = self._checkpoints.latest()
+            kept = f"the last good state is {last}" if last else "nothing had been saved yet"
+            raise UserError(
+                f"step {step}: the loss is not finite ({', '.join(bad)}); stopped, {kept}; "
+                "try a lower --set learning_rate= or --precision float32 in a new run folder"
+            )
+        self._checkpoints.step.assign(step)
+        self._checkpoints.seconds.assign_add(time.monotonic() - began)
+        return losses
+
+    def _validate(self, step: int) -> Mapping[str, float]:
+        figures = {name: float(value) for name, value in self.trainable.validate(step).items()}
+        # Both in double precision, in which the best one is kept: an equal score is no better one.
+        if figures["score"] < float(self._checkpoints.best):
+            self._checkpoints.best.assign(figures["score"])
+            self._checkpoints.best_step.assign(step)
+            self.trainable.export("best", self._record(step, **figures))
+        return figures
+
+    def _waited_enough(self, step: int) -> bool:
+        patience = self.schedule.patience_steps
+        return bool(patience) and step - int(self._checkpoints.best_step) >= patience
+
+    def _save(self, step: int) -> str:
+        path = self._checkpoints.save()
+        self.trainable.export("last", self._record(step))
+        self._write_status(path)
+        return path
+
+    def _record(self, step: int, **figures: Any) -> dict[str, Any]:
+        words = {"figure": self.figure, "policy": self.environment.policy, "tensorflow": self.environment.tensorflow}
+        return {"step": step, **figures, **words, **self.facts}
+
+    def _write_status(self, checkpoint: str | None) -> None:
+        """From the state as it stands, so that a kill between a save and its record leaves nothing stale for long."""
+        step = int(self._checkpoints.step)
+        complete = step >= self.schedule.total_steps or bool(step and self._waited_enough(step))
+        status = {
+            "state": "complete" if complete else "unfinished",
+            "step": step,
+            "total_steps": max(step, self.schedule.total_steps),
+            "epoch": self.schedule.epoch(max(1, step)),
+            "seconds": round(float(self._checkpoints.seconds), 1),
+            "checkpoint": f"checkpoints/{Path(checkpoint).name}" if checkpoint else None,
+            "best_step": int(self._checkpoints.best_step),
+            "best_score": float(self._checkpoints.best),
+        }
+        replace_json(self.folder / STATUS_FILE, status)
+
+    def _outcome(self, done: bool) -> Outcome:
+        step = int(self._checkpoints.step)
+        return Outcome(done, step, step > self.start, float(self._checkpoints.seconds) / 60)
+
+
+def read_status(folder: Path) -> dict:
+    """A run's status.json.
+
+    Raises:
+        UserError: missing or damaged.
+    """
+    return read_json(Path(folder) / STATUS_FILE, way_out="continue the run, which writes it again")
+
+
+def _refuse_start_over(folder: Path, restored: str | None) -> None:
+    """A run that has saved something never starts at 0 over its own records.
+
+    The status knows: it is written before the first step and after every save. Lines of the history alone are those of
+    a run that was killed before its first save, unless the status is lost too.
+    """
+    if restored:
+        return
+    history, status = folder / HISTORY_FILE, folder / STATUS_FILE
+    if status.exists():
+        what = STATUS_FILE
+        saved = bool(read_json(status, way_out="put back a copy of it, or choose another --run folder").get("step"))
+    else:
+        what = HISTORY_FILE
+        saved = history.exists() and history.stat().st_size > 0
+    if saved:
+        raise UserError(
+            f"{folder / 'checkpoints'}: holds no checkpoint, but {what} says that the run has made steps; put back a "
+            "copy of checkpoints/, or choose another --run folder"
+        )

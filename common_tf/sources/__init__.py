@@ -1,0 +1,1 @@
+"""Where slices come from: folders, pairs, class folders, segmentation, drawn heads. One form, `Source`, for all."""

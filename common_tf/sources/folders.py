@@ -1,0 +1,87 @@
+"""Two domains in folders: trainA/ trainB/ [valA/ valB/] [testA/ testB/], with sub-folders where people have them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from common_tf.errors import UserError
+from common_tf.pictures.readers import extensions, read_file
+from common_tf.sources.listing import Listing, folders_finding, list_pictures, others_finding
+from common_tf.sources.patients import with_patients
+from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source
+from common_tf.splits.finding import Finding
+
+
+def is_two_domains(root: Path) -> bool:
+    """Whether a folder has trainA/ or trainB/."""
+    return (root / "trainA").is_dir() or (root / "trainB").is_dir()
+
+
+def folder_source(root: Path, *, domains: Sequence[str], needs_training: bool = True) -> Source:
+    """Lists two unpaired domains.
+
+    Args:
+        root: the folder with trainA/ and trainB/.
+        domains: names of A and B; the labels.
+        needs_training: without, the folders of another split are enough.
+
+    Raises:
+        UserError: missing or empty training folders.
+    """
+    root = existing_folder(root)
+    cases: list[Case] = []
+    findings: list[Finding] = []
+    read = []
+    for letter, domain in zip("AB", domains):
+        places = [
+            (place, SPLIT_FOLDERS[place.name[:-1].lower()])
+            for place in sorted(root.iterdir())
+            if place.is_dir() and place.name.endswith(letter) and place.name[:-1].lower() in SPLIT_FOLDERS
+        ]
+        training = root / f"train{letter}"
+        wanted = [place for place, split in places if split == "train" or not needs_training]
+        if not wanted:
+            raise UserError(
+                f"{root}: no folder train{letter}; a data set has trainA/ ({domains[0]}) and trainB/ ({domains[1]}), "
+                "and may have testA/ and testB/"
+            )
+        listings = {place: list_pictures(place) for place, _ in places}
+        read += list(listings)
+        if not any(listings[place].paths for place in wanted):
+            where = training if needs_training else root
+            raise UserError(f"{where}: {nothing_here([listings[place] for place in wanted])}")
+        findings += others_finding(list(listings.values()), domain)
+        cases += [
+            single_case(path, root, label=domain, given_split=split)
+            for place, split in places
+            for path in listings[place].paths
+        ]
+    cases, who = with_patients(root, cases)
+    return Source("folders", root, cases, [*findings, *folders_finding(root, read), *who])
+
+
+def existing_folder(root: Path) -> Path:
+    """The folder.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not Path(root).is_dir():
+        raise UserError(f"{root}: no such folder")
+    return Path(root)
+
+
+def single_case(path: Path, root: Path, *, label: str, given_split: str) -> Case:
+    """A case of one file."""
+    name = path.relative_to(root).as_posix()
+
+    def load() -> Loaded:
+        picture, facts = read_file(path)
+        return Loaded({label: picture}, {label: facts})
+
+    return Case(name, {label: name}, given_split, load, {label: path})
+
+
+def nothing_here(listings: Sequence[Listing]) -> str:
+    """Says that a folder has no picture files, and what it has."""
+    other = "; ".join(filter(None, (listing.words() for listing in listings)))
+    return f"no image files ({', '.join(extensions())}) in it" + (f", but {other}" if other else "")

@@ -1,0 +1,109 @@
+"""The picture files of a folder and everything below it; what is not read is counted."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from common_tf.errors import UserError
+from common_tf.pictures.readers import extensions
+from common_tf.sources.source import listed
+from common_tf.splits.finding import Finding
+
+_EXPECTED = ("patients.csv",)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files of a folder.
+
+    Attributes:
+        paths: picture files, sorted by their names.
+        others: how many other files there are, by ending.
+    """
+
+    paths: Sequence[Path]
+    others: Counter
+
+    def words(self) -> str:
+        """What else there is: ``6 .dcm, 2 .txt``."""
+        ordered = sorted(self.others.items(), key=lambda item: (-item[1], item[0]))
+        return ", ".join(f"{count} {ending or 'without an ending'}" for ending, count in ordered)
+
+
+def list_pictures(folder: Path, *, recursive: bool = True) -> Listing:
+    """Lists picture files by their endings. Hidden files and folders are left out.
+
+    Args:
+        folder: that exists.
+        recursive: look into sub-folders too.
+
+    Raises:
+        UserError: a folder that may not be read.
+    """
+    known, others = extensions(), Counter[str]()
+    paths: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+        real = os.path.realpath(place)
+        if real in seen:  # a link to a folder above
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        for name in files:
+            if name.startswith(".") or name in _EXPECTED:
+                continue
+            ending = os.path.splitext(name)[1].lower()
+            if ending in known:
+                paths.append(Path(place) / name)
+            else:
+                others[ending] += 1
+    return Listing(sorted(paths, key=lambda path: path.relative_to(folder).as_posix()), others)
+
+
+def by_stem(folder: Path, paths: Sequence[Path]) -> dict[str, Path]:
+    """Files by their names relative to the folder, without endings.
+
+    Raises:
+        UserError: two files of one name, of which one would be lost.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+    double = [path.relative_to(folder).as_posix() for same in found.values() if len(same) > 1 for path in same]
+    if double:
+        raise UserError(
+            f"{folder}: {len(double)} files differ in nothing but their endings ({listed(double)}); leave one of each"
+        )
+    return {name: same[0] for name, same in found.items()}
+
+
+def others_finding(listings: Sequence[Listing], where: str) -> list[Finding]:
+    """A finding on what was not read; empty where everything was."""
+    total = Listing((), sum((listing.others for listing in listings), Counter()))
+    count = sum(total.others.values())
+    if not count:
+        return []
+    return [Finding("warning", "not read", f"{where}: {count} other files are not read: {total.words()}", count)]
+
+
+def folders_finding(root: Path, read: Sequence[Path]) -> list[Finding]:
+    """What lies in the root and was not read: sub-folders, and picture files beside those that were read from."""
+    findings = []
+    loose = [path.name for path in list_pictures(root, recursive=False).paths] if root not in read else []
+    if loose:
+        text = f"{root.name}: {len(loose)} image files beside the folders are not read"
+        findings.append(Finding("warning", "not read", text, len(loose), tuple(loose)))
+    below = {path.relative_to(root).parts[0] for path in read if path != root}
+    folders = [item.name for item in root.iterdir() if item.is_dir() and not item.name.startswith(".")]
+    unread = sorted(name for name in folders if name not in below)
+    if unread and root not in read:
+        text = f"{root.name}: {len(unread)} folders are not read"
+        findings.append(Finding("warning", "not read", text, len(unread), tuple(unread)))
+    return findings
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename}: cannot be listed ({error.strerror}); make it readable or move it away")

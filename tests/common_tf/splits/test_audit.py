@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from common_tf.pictures.phantom import draw_phantom
+from common_tf.pictures.picture import Picture
+from common_tf.pictures.readers import FileFacts
+from common_tf.sources.scanning import scan_picture
+from common_tf.splits.audit import audit
+from common_tf.splits.finding import Finding, audit_lines, audit_record, sorted_findings
+
+
+@pytest.fixture(scope="module")
+def scans():
+    """Of 60 heads, by side: CT or MRI."""
+    found = {}
+    for seed in range(60):
+        phantom = draw_phantom(seed, size=32)
+        for side in ("ct", "mri"):
+            pixels = np.round(getattr(phantom, side) * 255).astype(np.uint8)
+            facts = FileFacts("PNG", "L", 8, 32, 32, int(pixels.min()), int(pixels.max()))
+            found[side, seed] = Picture(pixels), facts
+    return found
+
+
+def _files(scans, wanted):
+    return [
+        scan_picture(*scans[side, seed], name=f"{label}/{number}.png", label=label)
+        for number, (label, side, seed) in enumerate(wanted)
+    ]
+
+
+def test_few_large_groups_may_hold_all_of_a_label(scans):
+    """Two patients of each label: where the others do not have both, nobody is suspected, and nothing breaks."""
+    sizes = {0: ("A", 14), 1: ("B", 13), 2: ("B", 12), 3: ("A", 11)}
+    groups = np.concatenate([[group] * count for group, (_, count) in sizes.items()])
+    wanted = [(label, "mri", group) for group, (label, count) in sizes.items() for _ in range(count)]
+    found = audit(_files(scans, wanted), groups, ["train"] * len(wanted), of="patients")
+    assert not any(finding.topic == "looks like another label" for finding in found)
+    assert any("A: 2 patients among 25 files" in finding.text for finding in found)
+
+
+def test_a_stray_is_suspected_by_what_the_other_groups_look_like(scans):
+    wanted = [("CT", "ct", seed) for seed in range(30)] + [("MRI", "mri", seed) for seed in range(30, 59)]
+    wanted.append(("MRI", "ct", 59))
+    found = audit(_files(scans, wanted), np.arange(60), ["train"] * 60)
+    suspects = [finding for finding in found if finding.topic == "looks like another label"]
+    assert [finding.files for finding in suspects if finding.text.startswith("MRI")] == [("59.png",)]
+
+
+def test_leaks_of_each_side_are_counted(scans):
+    files = _files(scans, [("MRI", "mri", seed) for seed in range(6)])
+    groups = np.array([0, 0, 0, 1, 1, 2])
+    found = audit(files, groups, ["train", "test", "validation", "train", "train", "test"])
+    leaks = {finding.topic: finding.files for finding in found if finding.severity == "leak"}
+    assert leaks == {"leak, test": ("1.png",), "leak, validation": ("2.png",)}
+
+
+def test_findings_are_told_the_worst_first_with_some_names():
+    findings = [
+        Finding("note", "a", "a note", 1),
+        Finding("leak", "b", "a leak", 9, tuple(f"{i}.png" for i in range(9))),
+        Finding("warning", "c", "a warning", 1, ("t\udceate.png",)),
+    ]
+    assert audit_lines(sorted_findings(findings)) == [
+        "  leak    a leak: 0.png, 1.png, 2.png, 3.png, 4.png, 5.png, 6.png, 7.png, ...",
+        "  warning a warning: t?te.png",
+        "  note    a note",
+    ]
+    assert audit_lines([]) == ["  nothing found"]
+    assert audit_record(findings)[1]["files"][8] == "8.png"
