@@ -9,15 +9,15 @@ The same command again continues where it stopped. Research only, not for diagno
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 from common_tf.command_line import run_script
-from common_tf.runs.config import add_flags, given_values
-from cyclegan_tf.config import TranslatorConfig, make_config
+from common_tf.runs.config import add_flags, given_texts
+from cyclegan_tf.config import config_types, make_config
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags and trains."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="runs/phantom", metavar="DIR", help="run folder (default: %(default)s)")
@@ -27,9 +27,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         choices=("auto", "never"),
         help="continue the run in the folder, or refuse a folder in use (default: %(default)s)",
     )
-    add_flags(parser, TranslatorConfig)
+    add_flags(parser, config_types())
     arguments = parser.parse_args(argv)
-    config = make_config(given_values(TranslatorConfig, arguments))
+    config = make_config(given_texts(config_types().values(), arguments))
     # After the flags: TensorFlow takes seconds to import, and --help should not.
     from common_tf.threads import use_threads_for_two_halves
     from cyclegan_tf.training import train_translator
@@ -39,5 +39,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise KeyboardInterrupt
 
 
+def run() -> int:
+    """The console script."""
+    return run_script(main)
+
+
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    sys.exit(run())

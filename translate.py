@@ -8,31 +8,51 @@ Each input gives a PNG of its own size, marked as synthetic. Research only, not 
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 from common_tf.command_line import run_script
 from common_tf.errors import UserError
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags and translates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", required=True, metavar="DIR", help="run folder, or a folder of checkpoints/")
     parser.add_argument("--direction", required=True, metavar="CT2MRI", help="source and target domain of the run")
-    parser.add_argument("--input", required=True, metavar="FILE|DIR", help="a PNG or JPEG file, or a folder of them")
+    parser.add_argument("--input", required=True, metavar="FILE|DIR", help="a picture file, or a folder of them")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--batch-size", type=int, default=8, metavar="N", help="images at once (default: %(default)s)")
+    parser.add_argument(
+        "--window",
+        default="",
+        metavar="NAME=BLACK:WHITE",
+        help="stored values that are black and white, such as CT=0:80 (default: the files' own range)",
+    )
     arguments = parser.parse_args(argv)
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
-    from cyclegan_tf.inference import load_translator, translate_files
+    from cyclegan_tf.inference import load_translator
+    from cyclegan_tf.translation import translate_files
 
     translator = load_translator(Path(arguments.run), batch_size=arguments.batch_size)
     output = Path(arguments.output)
-    count = translate_files(translator, direction=arguments.direction, source=Path(arguments.input), output=output)
-    print(f"{count} images translated to {output} (research only, not for diagnosis)")
+    done = translate_files(
+        translator,
+        direction=arguments.direction,
+        source=Path(arguments.input),
+        output=output,
+        window=arguments.window,
+    )
+    for note in done.notes:
+        print(note)
+    print(f"{done.count} images translated to {output} (research only, not for diagnosis)")
+
+
+def run() -> int:
+    """The console script."""
+    return run_script(main)
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    sys.exit(run())

@@ -2,6 +2,10 @@
 
 import tensorflow as tf
 
+from common_tf.randomness import Stream
+
+_EXCHANGE = Stream("image_pool")
+
 
 class ImagePool(tf.Module):
     """Up to ``capacity`` past fakes, kept in variables so that a checkpoint holds them.
@@ -13,11 +17,13 @@ class ImagePool(tf.Module):
     Args:
         capacity: images to keep, 1 or more.
         shape: of one image, ``(height, width, channels)``.
-        seed: of the draws; what happens at a step follows from ``(seed, step)`` alone.
+        seed: of the run; what happens at a step follows from seed, name and step alone.
+        name: of the pool; two pools of a run have two names.
     """
 
-    def __init__(self, *, capacity: int, shape: tuple, seed: int, name: str = "image_pool"):
-        super().__init__(name=name)
+    def __init__(self, *, capacity: int, shape: tuple, seed: int, name: str):
+        super().__init__(name=f"pool_{name}")
+        self._key = name
         if capacity < 1:
             raise ValueError("an image pool holds at least one image; leave it out for none")
         self.capacity = capacity
@@ -37,10 +43,9 @@ class ImagePool(tf.Module):
         """
         images = tf.stop_gradient(images)
         returned = []
+        draws = tf.random.stateless_uniform([images.shape[0], 2], _EXCHANGE.tensor(self.seed, step, self._key))
         for position in range(images.shape[0]):
-            seed = tf.stack([tf.cast(step, tf.int64), tf.constant(self.seed * 64 + position, tf.int64)])
-            draw = tf.random.stateless_uniform([2], seed)
-            returned.append(self._exchange_one(images[position], draw))
+            returned.append(self._exchange_one(images[position], draws[position]))
         return tf.stack(returned)
 
     def _exchange_one(self, image: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:

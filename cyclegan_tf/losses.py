@@ -3,7 +3,8 @@
 Logits come from a discriminator without a sigmoid; images are in [-1, 1]. Every function returns a float32 scalar.
 """
 
-from typing import Callable, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -63,17 +64,7 @@ def l1(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.abs(first - second))
 
 
-def head_mask(source: tf.Tensor) -> tf.Tensor:
-    """1 inside the head and 0 outside, float32, one channel.
-
-    Args:
-        source: ``(batch, size, size, channels)`` in [-1, 1], prepared with ``framing=head``, which keeps -1 for what is
-            outside and at least 1/255 of the range above it for what is inside.
-    """
-    return tf.cast(source[..., :1] >= -1.0 + 1.0 / 255.0, tf.float32)
-
-
-def outside_head(source: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+def outside_head(head: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """Mean brightness that a translation adds where its source is outside the head: 0 if the outline is kept.
 
     Air is black in CT and MRI, so this holds for any right translation. A cycle does not see a generator that draws
@@ -81,9 +72,10 @@ def outside_head(source: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     MaskGAN's (Phan et al. 2023).
 
     Args:
-        source, fake: ``(batch, size, size, channels)`` in [-1, 1]; see `head_mask` for ``source``.
+        head: ``(batch, size, size, 1)`` float32, 1 inside the source's head and 0 outside.
+        fake: ``(batch, size, size, channels)`` in [-1, 1].
     """
-    return tf.reduce_mean((1.0 - head_mask(source)) * (tf.cast(fake, tf.float32) + 1.0))
+    return tf.reduce_mean((1.0 - head) * (tf.cast(fake, tf.float32) + 1.0))
 
 
 def edge_consistency(source: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:

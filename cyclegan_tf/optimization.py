@@ -1,32 +1,31 @@
 """Schedules over the steps of a training."""
 
+from dataclasses import dataclass
+
 import tensorflow as tf
 
 
-@tf.keras.utils.register_keras_serializable("cyclegan_tf")
-class LinearDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
+@dataclass(frozen=True)
+class LinearDecay:
     """A constant rate, then a straight line to 0 (Zhu et al. 2017: 100 epochs each), as a function of the step.
 
-    Args:
+    Attributes:
         rate: the constant rate.
         total_steps: where the line reaches 0.
         decay_start: share of ``total_steps`` with the constant rate; 1 for no decay.
     """
 
-    def __init__(self, *, rate: float, total_steps: int, decay_start: float):
-        self.rate = rate
-        self.total_steps = total_steps
-        self.decay_start = decay_start
+    rate: float
+    total_steps: int
+    decay_start: float
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """The rate of the update after ``step`` others, float32."""
         if self.decay_start >= 1:
             return tf.constant(self.rate, tf.float32)
         start = self.total_steps * self.decay_start
         passed = (tf.cast(step, tf.float32) - start) / (self.total_steps - start)
         return self.rate * (1.0 - tf.clip_by_value(passed, 0.0, 1.0))
-
-    def get_config(self) -> dict:
-        return {"rate": self.rate, "total_steps": self.total_steps, "decay_start": self.decay_start}
 
 
 def ramp(step: tf.Tensor, *, start: float, end: float, steps: float) -> tf.Tensor:

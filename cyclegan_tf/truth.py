@@ -1,93 +1,127 @@
 """Scores against aligned truth, which drawn heads have: what the translator reached, beside the floors."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from common_tf.images.grid import SYNTHETIC_NOTICE, save_grid, save_png
-from common_tf.images.intensity import quantise
-from common_tf.images.reading import ImageData
-from common_tf.metrics.bootstrap import bootstrap_mean
-from common_tf.metrics.floors import apply_intensity_table, fit_intensity_table
-from common_tf.metrics.similarity import mae, psnr, ssim
-from common_tf.runs.files import replace_json
+from common_tf.files import read_json, replace_json
+from common_tf.measurement.floors import apply_intensity_table, fit_intensity_table
+from common_tf.measurement.measurement import Measurement, measure
+from common_tf.measurement.tables import Column, Row, Table
+from common_tf.metrics.similarity import similarity_metrics
+from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid, save_png
+from common_tf.pictures.intensity import quantise
+from common_tf.pictures.picture import Picture
+from common_tf.sources.drawn import fitting_heads
+from common_tf.sources.source import Case, Loaded
 from cyclegan_tf.config import TranslatorConfig
-from cyclegan_tf.data import held_out_phantoms, phantom_side, training_phantoms
-from cyclegan_tf.inference import load_translator
+from cyclegan_tf.data import translation_source
+from cyclegan_tf.inference import TrainedTranslator, load_translator
 
-_METRICS = {"ssim": ssim, "psnr": psnr, "mae": mae}
+SCORES_FILE = "phantom_scores.json"
+_METRICS = ("ssim", "psnr", "mae")
 _ROWS = 5
 
 
+def held_out_heads(config: TranslatorConfig) -> list[Case]:
+    """Aligned drawn heads that no training of this config sees."""
+    return [case for case in translation_source(config, data="phantom").cases if case.given_split == "test"]
+
+
+def training_heads(config: TranslatorConfig) -> list[Case]:
+    """The aligned heads behind domain A's training slices; only floors may use both of their sides."""
+    data = config.data
+    return fitting_heads(
+        seed=config.optimisation.seed,
+        count=data.phantoms,
+        size=data.image_size,
+        pair=data.phantom_pair,
+        domains=data.domain_names,
+    )
+
+
 def score_phantom_run(run: Path, config: TranslatorConfig) -> dict:
-    """Translates held-out phantoms both ways and scores them against their truth.
+    """Translates held-out heads both ways and scores them against their truth.
 
     Writes ``phantom_scores.json``, ``translated/DIRECTION/*.png`` and ``phantoms.png`` (input, output, truth) into the
     run folder and prints a table. Metrics are taken inside the head of each phantom, on [0, 1]; the floors are the
-    input itself and a 256-entry intensity table fitted on the *aligned* training phantoms, which the translator never
+    input itself and a 256-entry intensity table fitted on the *aligned* training heads, which the translator never
     sees aligned.
 
     Returns:
         What stands in phantom_scores.json.
     """
     translator = load_translator(run)
-    heads = held_out_phantoms(config)
-    fitting = training_phantoms(config)
-    mask = np.stack([phantom.head for phantom in heads])
-    scores = {
-        "n": len(heads),
-        "step": translator.record["step"],
-        "region": "inside the head, images on [0, 1]",
-        "interval": "95 % percentile bootstrap over phantoms",
-        "directions": {},
-    }
-    columns, titles = [], []
-    names = config.domain_names
-    for number in (0, 1):
-        source, target = names[number], names[1 - number]
-        direction = f"{source}2{target}"
-        if not translator.translates(source):
-            continue
-        # Quantised to 8 bits like any file: the scores are those of translate.py on the same pictures.
-        inputs = [quantise(phantom_side(phantom, number, config.phantom_pair)) for phantom in heads]
-        truth = np.stack([phantom_side(phantom, 1 - number, config.phantom_pair) for phantom in heads])
-        pictures = [ImageData(pixels=pixels, bits=8, mode="L", format="PNG") for pixels in inputs]
-        _, _, network = translator.direction(direction)
-        outputs = np.stack(translator.translate_pictures(pictures, source=source, network=network))
-        units = np.stack(inputs).astype(np.float32) / 255
-        table = fit_intensity_table(
-            *(np.stack([phantom_side(p, side, config.phantom_pair) for p in fitting]) for side in (number, 1 - number))
-        )
-        scores["directions"][direction] = {
-            "translator": _score(outputs, truth, mask),
-            "floor: copy of the input": _score(units, truth, mask),
-            "floor: intensity table": _score(apply_intensity_table(units, table), truth, mask),
-        }
+    heads, fitting = _loaded(held_out_heads(config)), _loaded(training_heads(config))
+    tables, columns, titles = {}, [], []
+    for direction in translator.directions:
+        source, target, _ = translator.direction(direction)
+        inputs, outputs, truth = _translated(translator, heads, direction)
+        tables[direction] = _table(direction, inputs, outputs, truth, heads, fitting, (source, target))
         folder = Path(run) / "translated" / direction
         folder.mkdir(parents=True, exist_ok=True)
         for index, output in enumerate(outputs):
             save_png(folder / f"phantom_{index:02d}.png", Image.fromarray(quantise(output)))
-        columns += [units[:_ROWS], outputs[:_ROWS], truth[:_ROWS]]
+        columns += [inputs[:_ROWS], outputs[:_ROWS], truth[:_ROWS]]
         titles += [f"{source}, input", f"{target}, synthetic", f"{target}, truth"]
-    replace_json(Path(run) / "phantom_scores.json", scores)
+    scores = {
+        "n": len(heads),
+        "step": translator.record["step"],
+        "region": "inside the head, images on [0, 1]",
+        "directions": {name: {row.key: _cells(row) for row in table.rows} for name, table in tables.items()},
+    }
+    replace_json(Path(run) / SCORES_FILE, scores)
     save_grid(Path(run) / "phantoms.png", columns, titles=titles, footer=f"Drawn heads. {SYNTHETIC_NOTICE}")
-    _print(scores)
+    print(f"against aligned truth, {len(heads)} held-out heads, {scores['region']} (95 % bootstrap over heads):")
+    for table in tables.values():
+        print("\n".join(table.as_lines()), flush=True)
     return scores
 
 
-def _score(images: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> dict:
-    result = {}
-    for name, metric in _METRICS.items():
-        mean, low, high = bootstrap_mean(metric(images, truth, mask=mask))
-        result[name] = {"mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)}
-    return result
+def is_scored(run: Path, step: int) -> bool:
+    """Whether the scores in a run's folder are those of the weights of a step."""
+    file = Path(run) / SCORES_FILE
+    return file.exists() and read_json(file, way_out="remove it").get("step") == step
 
 
-def _print(scores: dict) -> None:
-    print(f"against aligned truth, {scores['n']} held-out phantoms, {scores['region']} ({scores['interval']}):")
-    for direction, rows in scores["directions"].items():
-        print(f"  {direction:26}{'SSIM':>25}{'PSNR, dB':>25}{'MAE':>25}")
-        for name, row in rows.items():
-            cells = [f"{v['mean']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for v in row.values()]
-            print(f"    {name:24}" + "".join(f"{cell:>25}" for cell in cells))
+def _loaded(cases: Sequence[Case]) -> list[Loaded]:
+    return [case.load() for case in cases]
+
+
+def _stack(heads: Sequence[Loaded], label: str) -> np.ndarray:
+    return np.stack([head.pictures[label].scaled() for head in heads])
+
+
+def _translated(translator: TrainedTranslator, heads: Sequence[Loaded], direction: str) -> tuple:
+    source, target, network = translator.direction(direction)
+    # Without their known heads, as files come: the scores are those of translate.py on the same pictures.
+    pictures = [Picture(head.pictures[source].pixels) for head in heads]
+    outputs = np.stack(translator.translate_pictures(pictures, source=source, network=network))
+    return _stack(heads, source), _as_files(outputs), _stack(heads, target)
+
+
+def _as_files(images: np.ndarray) -> np.ndarray:
+    """Images in [0, 1] with the 256 values that files hold; the report scores the same ones."""
+    return np.stack([Picture(quantise(image)).scaled() for image in images])
+
+
+def _table(direction: str, inputs, outputs, truth, heads, fitting, sides: tuple[str, str]) -> Table:
+    metrics = similarity_metrics("head")
+    mask = np.stack([head.pictures[sides[0]].head for head in heads])
+    lookup = fit_intensity_table(*(_stack(fitting, side) for side in sides))
+    rows = []
+    for name, images, kind in (
+        ("translator", outputs, "result"),
+        ("floor: copy of the input", inputs, "floor"),
+        ("floor: intensity table", _as_files(apply_intensity_table(inputs, lookup)), "floor"),
+    ):
+        cells = {key: measure(metrics[key].function(images, truth, mask=mask), of="heads") for key in _METRICS}
+        rows.append(Row(name, cells, kind, key=name))
+    columns = [Column(k, metrics[k].title, metrics[k].definition, metrics[k].better) for k in _METRICS]
+    return Table(direction, direction, columns, rows)
+
+
+def _cells(row: Row) -> dict:
+    return {key: cell.as_dict() for key, cell in row.cells.items() if isinstance(cell, Measurement)}

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from common_tf.images.grid import SYNTHETIC_NOTICE, save_grid
+from common_tf.measurement.measurement import measure
 from common_tf.metrics.content import edge_agreement
 from common_tf.metrics.distribution import sliced_wasserstein
-from common_tf.metrics.similarity import mae
+from common_tf.metrics.similarity.mae import mae
+from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
 from cyclegan_tf.config import TranslatorConfig
-from cyclegan_tf.data import TrainingData
-from cyclegan_tf.inference import UnitTranslator
-from cyclegan_tf.translators.base import A_TO_B, B_TO_A, SIDES, Translator
+from cyclegan_tf.data import Domain, TrainingData
+from cyclegan_tf.directions import SIDES, back
+from cyclegan_tf.inference import ArrayTranslator
+from cyclegan_tf.translator import Translator
 
 CYCLE_SHARE, EDGE_SHARE = 5.0, 0.5
 _DISTANCE = (
@@ -38,40 +40,46 @@ class Validation:
 
     def __init__(self, translator: Translator, config: TranslatorConfig, data: TrainingData):
         networks = translator.inference_networks()
-        self._translate = UnitTranslator(networks, channels=config.channels)
+        self._translate = ArrayTranslator(networks, channels=config.data.channels)
         self._directions = tuple(networks)
         self._kind = "paired" if data.paired else "cycle" if translator.has_cycle else "edges"
         self.figure = _FIGURES[self._kind]
         self._config = config
-        self._names = config.domain_names
-        count, size = config.validation_images, config.image_size
-        self._real, self._training = {}, {}
+        self._real, self._masks, self._training = {}, {}, {}
         for letter, domain in (("a", data.a), ("b", data.b)):
-            self._real[letter] = domain.squares(domain.validation[:count], size)
-            step = max(1, len(domain.training) // count)
-            self._training[letter] = domain.squares(domain.training[::step][:count], size)
+            self._real[letter], self._masks[letter] = self._squares(data, domain, "validation")
+            self._training[letter], _ = self._squares(data, domain, "train")
 
-    def figures(self) -> dict:
+    def _squares(self, data: TrainingData, domain: Domain, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Slices spread evenly over a split, ``(n, size, size)`` in [0, 1], and their heads."""
+        chosen = data.chosen(domain, split)
+        count = self._config.validation.validation_images
+        some = chosen[:: max(1, len(chosen) // count)][:count] if split == "train" else chosen[:count]
+        slices = data.slices(domain, some, self._config.data.image_size)
+        return slices.scaled(), np.asarray(slices.masks)
+
+    def figures(self) -> dict[str, float]:
         """The figure as ``score``, and its parts by name."""
-        results, scores = {}, []
+        results: dict[str, float] = {}
+        scores = []
         for there in self._directions:
             source, target = SIDES[there]
             fake = self._translate(self._real[source], there)
             distance = results[f"distance_{there}"] = sliced_wasserstein(self._real[target], fake)
             if self._kind == "paired":
-                results[f"mae_{there}"] = float(mae(self._real[target], fake).mean())
+                results[f"mae_{there}"] = measure(mae(self._real[target], fake)).value
                 scores.append(results[f"mae_{there}"])
             elif self._kind == "cycle":
-                cycled = self._translate(fake, B_TO_A if there == A_TO_B else A_TO_B)
-                results[f"cycle_mae_{source}"] = float(mae(self._real[source], cycled).mean())
+                cycled = self._translate(fake, back(there))
+                results[f"cycle_mae_{source}"] = measure(mae(self._real[source], cycled)).value
                 scores.append(distance + CYCLE_SHARE * results[f"cycle_mae_{source}"])
             else:
-                agreement = edge_agreement(self._real[source], fake, mask=self._real[source] > 0)
-                results[f"edges_{there}"] = float(np.nanmean(agreement))
+                agreement = edge_agreement(self._real[source], fake, mask=self._masks[source])
+                results[f"edges_{there}"] = measure(agreement).value
                 scores.append(distance + EDGE_SHARE * (1 - results[f"edges_{there}"]))
         return {"score": float(np.mean(scores)), **results}
 
-    def references(self) -> dict:
+    def references(self) -> dict[str, float]:
         """What to read the distances against: real training slices of the target domain, and untranslated slices.
 
         Both against the same real validation slices and at the same number of images as the distances themselves.
@@ -85,8 +93,8 @@ class Validation:
 
     def save_samples(self, path: Path, step: int) -> None:
         """Saves a grid: input, output and cycle (or truth) of fixed slices, every direction."""
-        count = self._config.sample_images
-        names = dict(zip("ab", self._names))
+        count = self._config.validation.sample_images
+        names = dict(zip("ab", self._config.data.domain_names))
         columns, titles = [], []
         for there in self._directions:
             source, target = SIDES[there]
@@ -100,6 +108,6 @@ class Validation:
                 columns.append(self._real[target][chosen])
                 titles.append(f"{names[target]}, truth")
             elif len(self._directions) == 2:
-                columns.append(self._translate(fake, B_TO_A if there == A_TO_B else A_TO_B))
+                columns.append(self._translate(fake, back(there)))
                 titles.append(f"and back to {names[source]}")
         save_grid(path, columns, titles=titles, footer=f"step {step}. {SYNTHETIC_NOTICE}")

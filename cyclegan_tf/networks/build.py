@@ -9,19 +9,20 @@ from cyclegan_tf.networks.generators import light_generator, resnet_generator, u
 
 def build_generator(config: TranslatorConfig, *, seed: int, policy: str, name: str) -> tf.keras.Model:
     """The generator that a config names; see `cyclegan_tf.networks.generators`."""
+    system = config.system
     common = dict(
-        size=config.image_size,
-        channels=config.channels,
-        filters=config.generator_filters,
+        size=config.data.image_size,
+        channels=config.data.channels,
+        filters=system.generator_filters,
         seed=seed,
         policy=policy,
         name=name,
     )
-    if config.generator == "unet":
-        return unet_generator(tutorial_bottleneck=config.tutorial_bottleneck, **common)
-    if config.generator == "light":
+    if system.generator == "unet":
+        return unet_generator(tutorial_bottleneck=system.tutorial_bottleneck, **common)
+    if system.generator == "light":
         return light_generator(**common)
-    return resnet_generator(blocks={"resnet9": 9, "resnet6": 6}[config.generator], **common)
+    return resnet_generator(blocks={"resnet9": 9, "resnet6": 6}[system.generator], **common)
 
 
 def build_discriminator(
@@ -32,12 +33,13 @@ def build_discriminator(
     With ``critic_sees_outline`` it takes one more channel, the mask of the head in [-1, 1]; ``extra_channels`` are
     those of what it is conditioned on.
     """
+    system = config.system
     return patch_discriminator(
-        size=config.image_size,
-        channels=config.channels + int(config.critic_sees_outline) + extra_channels,
-        filters=config.discriminator_filters,
-        form=config.discriminator,
-        spectral_norm=config.spectral_norm,
+        size=config.data.image_size,
+        channels=config.data.channels + int(getattr(system, "critic_sees_outline", False)) + extra_channels,
+        filters=system.discriminator_filters,
+        form=system.discriminator,
+        spectral_norm=system.spectral_norm,
         seed=seed,
         policy=policy,
         name=name,

@@ -2,10 +2,12 @@
 
 import tensorflow as tf
 
+from common_tf.randomness import Stream
 from cyclegan_tf.losses import patch_nce
 
 _PATCHES = 256
 _SMALLEST = 8
+_HEADS, _PLACES = Stream("contrast.heads"), Stream("contrast.places")
 
 
 class PatchContrast(tf.Module):
@@ -17,39 +19,46 @@ class PatchContrast(tf.Module):
     Args:
         generator: whose encoder is used; it is not copied.
         dimensions: of the heads' output.
-        seed: of the heads' weights and of the places.
+        seed: of the run.
+        name: of the direction.
     """
 
-    def __init__(self, generator: tf.keras.Model, *, dimensions: int = 128, seed: int):
-        super().__init__(name="contrast")
+    def __init__(self, generator: tf.keras.Model, *, dimensions: int = 128, seed: int, name: str):
+        super().__init__(name=f"contrast_{name}")
         outputs = encoder_taps(generator)
-        # Not an attribute that tf.Module would follow: the generator is saved once, by its owner.
-        self._hidden = (tf.keras.Model(generator.input, outputs),)
-        self._seed = seed
+        encoder = tf.keras.Model(generator.input, outputs)
+        # Closed over and not assigned: tf.Module follows attributes, also into tuples, and whoever asked for this
+        # module's variables would get the generator's too, and train them twice.
+        self._encode = lambda images, training: encoder(images, training=training)
+        self._seed, self._key = seed, name
         self.heads = []
         for number, tap in enumerate(outputs):
-            weights = [tf.keras.initializers.GlorotUniform(seed=seed * 100 + 2 * number + layer) for layer in range(2)]
+            weights = [
+                tf.keras.initializers.GlorotUniform(seed=_HEADS.integer(seed, name, number, layer))
+                for layer in range(2)
+            ]
             shapes = (int(tap.shape[-1]), dimensions), (dimensions, dimensions)
             kernels = [
                 tf.Variable(make(shape), name=f"kernel_{i}") for i, (make, shape) in enumerate(zip(weights, shapes))
             ]
             self.heads.append({"kernels": kernels, "bias": tf.Variable(tf.zeros([dimensions]), name="bias")})
 
-    def loss(self, source: tf.Tensor, output: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        """Mean PatchNCE over the maps.
+    def losses(
+        self, source: tf.Tensor, output: tf.Tensor, step: tf.Tensor, *, parts: int = 1, turned: tf.Tensor | None = None
+    ) -> list[tf.Tensor]:
+        """Mean PatchNCE over the maps, of each of ``parts`` equal parts of the batch, from one pass.
 
         Args:
             source, output: ``(batch, size, size, channels)`` in [-1, 1].
             step: the places follow from (seed, step).
+            parts: of the batch.
+            turned: bool scalar: the output was made of the mirrored source, so its features are mirrored back.
         """
-        return self.losses(source, output, step, parts=1)[0]
-
-    def losses(self, source: tf.Tensor, output: tf.Tensor, step: tf.Tensor, *, parts: int) -> list:
-        """The loss of each of ``parts`` equal parts of the batch, from one pass of encoder and heads."""
-        encoder = self._hidden[0]
-        keys, queries = encoder(tf.stop_gradient(source), training=False), encoder(output, training=True)
-        totals = [0.0] * parts
+        keys, queries = self._encode(tf.stop_gradient(source), False), self._encode(output, True)
+        totals = [tf.constant(0.0)] * parts
         for number, (key, query, head) in enumerate(zip(keys, queries, self.heads)):
+            if turned is not None:
+                query = tf.where(turned, tf.reverse(query, [2]), query)
             places = self._places(query, step, number)
             # One pass of the head for both, so that its weights get one gradient.
             both = tf.concat([tf.stop_gradient(_at(key, places)), _at(query, places)], axis=0)
@@ -60,17 +69,17 @@ class PatchContrast(tf.Module):
 
     def _places(self, maps: tf.Tensor, step: tf.Tensor, number: int) -> tf.Tensor:
         count = maps.shape[1] * maps.shape[2]
-        seed = tf.stack([tf.constant(self._seed * 10 + number, tf.int64), step])
-        order = tf.argsort(tf.random.stateless_uniform([count], seed))
+        order = tf.argsort(tf.random.stateless_uniform([count], _PLACES.tensor(self._seed, step, self._key, number)))
         return order[: min(_PATCHES, count)]
 
 
-def encoder_taps(generator: tf.keras.Model) -> list:
+def encoder_taps(generator: tf.keras.Model) -> list[tf.Tensor]:
     """The last activation at each resolution on the way down, and the last map at the coarsest one used."""
-    down, coarsest = {}, None
+    down: dict[int, tf.Tensor] = {}
+    coarsest = None
     for layer in generator.layers:
-        shape = layer.output_shape
-        if not isinstance(shape, tuple) or len(shape) != 4 or not shape[1] or shape[1] < _SMALLEST:
+        shape = layer.output.shape
+        if len(shape) != 4 or not shape[1] or shape[1] < _SMALLEST:
             continue
         smallest = min(down) if down else shape[1]
         if shape[1] > smallest and down:

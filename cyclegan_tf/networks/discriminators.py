@@ -3,8 +3,8 @@
 import tensorflow as tf
 from tensorflow.keras import layers
 
-from cyclegan_tf.networks.addons import spectral_normalization
 from cyclegan_tf.networks.layers import InstanceNormalization, Policy, SeedSequence
+from cyclegan_tf.networks.spectral_normalization import spectral_normalization
 
 
 def patch_discriminator(

@@ -7,7 +7,13 @@ import tensorflow as tf
 from tensorflow.keras import layers
 
 from common_tf.layers import CountedDropout
-from cyclegan_tf.networks.layers import InstanceNormalization, Policy, ReflectionPadding, SeedSequence
+from cyclegan_tf.networks.layers import (
+    InstanceNormalization,
+    Policy,
+    ReflectionPadding,
+    SeedSequence,
+    enlarging_convolution,
+)
 
 
 def resnet_generator(
@@ -50,9 +56,7 @@ def resnet_generator(
         branch = InstanceNormalization(dtype=dtype)(convolution(reflect(branch, 1), 4 * filters, 3))
         x = layers.Add(dtype=dtype)([x, branch])
     for width in (2 * filters, filters):
-        initializer = seeds.initializer()
-        x = layers.Conv2DTranspose(width, 3, 2, "same", kernel_initializer=initializer, dtype=dtype)(x)
-        x = norm_relu(x)
+        x = norm_relu(enlarging_convolution(x, width, initializer=seeds.initializer(), dtype=dtype))
     x = convolution(reflect(x, 3), channels, 7)
     outputs = layers.Activation("tanh", dtype="float32")(x)
     return tf.keras.Model(inputs, outputs, name=name)

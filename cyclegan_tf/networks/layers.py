@@ -1,13 +1,17 @@
-"""Layers that Keras 2.15 lacks, or has slower."""
+"""Layers that Keras lacks, or has slower."""
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
+
+from common_tf.randomness import Stream
 
 Policy = tf.keras.mixed_precision.Policy
 
 # The fused kernel refuses anything at or below 1e-5, the value that PyTorch and the TensorFlow tutorial use.
 _SMALLEST_FUSED_EPSILON = 1.001e-5
+_LAYERS = Stream("network.layers")
 
 
 def normal_initializer(seed: int) -> tf.keras.initializers.Initializer:
@@ -16,30 +20,32 @@ def normal_initializer(seed: int) -> tf.keras.initializers.Initializer:
 
 
 class SeedSequence:
-    """Hands out a new seed for each layer, so that a model is a function of one number."""
+    """Hands out a new seed for each layer, so that a model is a function of one number.
+
+    Args:
+        seed: of the model; the layers' seeds are drawn from it, so those of two models have nothing in common.
+    """
 
     def __init__(self, seed: int):
-        self._next = seed * 100_003 + 1
+        self._seed, self._count = seed, 0
 
     def initializer(self) -> tf.keras.initializers.Initializer:
         """The next layer's weight initialiser."""
-        self._next += 1
-        return normal_initializer(self._next)
+        return normal_initializer(self.seed())
 
     def seed(self) -> int:
         """The next layer's seed."""
-        self._next += 1
-        return self._next
+        self._count += 1
+        return _LAYERS.integer(self._seed, self._count)
 
 
-@tf.keras.utils.register_keras_serializable("cyclegan_tf")
 class InstanceNormalization(tf.keras.layers.Layer):
     """Instance normalisation (Ulyanov et al. 2016) through the fused batch-norm kernel.
 
     Batch norm in training mode over a batch of one *is* instance norm, and its fused kernel is several times faster
     on the CPU than the generic formula, forwards and backwards. Larger batches go through it image by image. Statistics
     are float32 in any precision. The affine parameters, where there are any, are applied once for the whole batch, so
-    that each gets one gradient contribution per call (see `cyclegan_tf.translators.cyclegan`).
+    that each gets one gradient contribution per call (see `cyclegan_tf.adversarial`).
 
     Args:
         affine: learn a scale ~ N(1, .02) and an offset, as in the TensorFlow tutorial; without, as in the paper's code.
@@ -64,7 +70,7 @@ class InstanceNormalization(tf.keras.layers.Layer):
         self.affine = affine
         self.epsilon = epsilon
         self.skip_single_pixel = skip_single_pixel
-        self.seed = seed
+        self.seed_number = seed
 
     def build(self, input_shape: Sequence[int]) -> None:
         channels = int(input_shape[-1])
@@ -73,7 +79,7 @@ class InstanceNormalization(tf.keras.layers.Layer):
             self.scale = self.add_weight(
                 name="scale",
                 shape=(channels,),
-                initializer=tf.keras.initializers.RandomNormal(1.0, 0.02, seed=self.seed),
+                initializer=tf.keras.initializers.RandomNormal(1.0, 0.02, seed=self.seed_number),
             )
             self.offset = self.add_weight(name="offset", shape=(channels,), initializer="zeros")
         super().build(input_shape)
@@ -110,11 +116,10 @@ class InstanceNormalization(tf.keras.layers.Layer):
         return tf.transpose(tf.reshape(normal, [height, width, batch, channels]), [2, 0, 1, 3])
 
     def get_config(self) -> dict:
-        config = {name: getattr(self, name) for name in ("affine", "epsilon", "skip_single_pixel", "seed")}
-        return {**super().get_config(), **config}
+        config = {name: getattr(self, name) for name in ("affine", "epsilon", "skip_single_pixel")}
+        return {**super().get_config(), **config, "seed": self.seed_number}
 
 
-@tf.keras.utils.register_keras_serializable("cyclegan_tf")
 class ReflectionPadding(tf.keras.layers.Layer):
     """Pads height and width by mirroring without repeating the edge, as PyTorch's ReflectionPad2d."""
 
@@ -128,3 +133,23 @@ class ReflectionPadding(tf.keras.layers.Layer):
 
     def get_config(self) -> dict:
         return {**super().get_config(), "padding": self.padding}
+
+
+def enlarging_convolution(x: tf.Tensor, width: int, *, initializer: Any, dtype: Any) -> tf.Tensor:
+    """A transposed 3x3 convolution of stride 2 as PyTorch has it with padding 1 and output padding 1.
+
+    The picture's pixel i comes to lie at 2i. Keras' "same" cuts the other end of the full result off and moves the
+    picture by a pixel.
+
+    Args:
+        x: ``(batch, height, width, channels)``.
+        width: filters.
+        initializer: of the kernel.
+        dtype: mixed-precision policy.
+
+    Returns:
+        ``(batch, 2 height, 2 width, filters)``.
+    """
+    layers = tf.keras.layers
+    x = layers.Conv2DTranspose(width, 3, 2, "valid", kernel_initializer=initializer, dtype=dtype)(x)
+    return layers.Cropping2D(((1, 0), (1, 0)), dtype=dtype)(x)

@@ -3,24 +3,27 @@ import pytest
 import tensorflow as tf
 
 from common_tf.errors import UserError
-from cyclegan_tf.config import PRESETS, make_config
+from common_tf.runs.config import values_of
+from cyclegan_tf.config import make_config
+from cyclegan_tf.directions import A_TO_B, B_TO_A
 from cyclegan_tf.losses import ADVERSARIAL
-from cyclegan_tf.translators import build_translator
-from cyclegan_tf.translators.base import A_TO_B, B_TO_A
+from cyclegan_tf.systems import system_class, system_names, system_settings
 
-PLAIN = dict(cycle_weight=10.0, cycle_ramp=0.0, cycle_flips=False, outline_weight=0.0)
+PLAIN = dict(cycle_weight=10.0, cycle_ramp=0.0, cycle_flips="false", outline_weight=0.0)
 SMALL = dict(image_size=32, generator_filters=4, discriminator_filters=4, precision="float32", steps=100)
 
 
-def _build(**given):
-    return build_translator(make_config({**SMALL, **given}), policy="float32", total_steps=100)
+def _build(policy="float32", **given):
+    config = make_config({**SMALL, **given})
+    return system_class(config.model)(config, policy=policy, total_steps=100)
 
 
 def _batch(size=32, channels=1, batch=1, seed=0):
     """Domain A is dark, domain B is bright, both textured."""
     random = np.random.default_rng(seed)
     texture = random.uniform(-0.2, 0.2, (2, batch, size, size, 1)).repeat(channels, axis=-1).astype(np.float32)
-    return {"a": tf.constant(texture[0] - 0.6), "b": tf.constant(texture[1] + 0.6)}
+    heads = {f"mask_{name}": tf.ones([batch, size, size, 1]) for name in "ab"}
+    return {"a": tf.constant(texture[0] - 0.6), "b": tf.constant(texture[1] + 0.6), **heads}
 
 
 def _train(translator, steps):
@@ -148,29 +151,35 @@ def test_cycle_weight_rises():
     assert float(_build(**PLAIN).cycle_weight(tf.constant(0, tf.int64))) == 10
 
 
+def _values(**given):
+    return values_of(make_config(given))
+
+
 def test_presets_are_what_they_say():
-    paper = make_config({"preset": "paper"})
-    assert (paper.generator, paper.adversarial, paper.pool_size, paper.epochs) == ("resnet9", "lsgan", 50, 200)
-    assert (paper.cycle_weight, paper.identity_weight, paper.learning_rate, paper.beta_1) == (10, 5, 2e-4, 0.5)
-    assert (paper.decay_start, paper.batch_size, paper.jitter) == (0.5, 1, 286 / 256)
-    notebook = make_config({"preset": "notebook"})
-    assert (notebook.generator, notebook.adversarial, notebook.channels, notebook.pool_size) == ("unet", "bce", 3, 0)
-    assert (notebook.epochs, notebook.save_every, notebook.keep_checkpoints, notebook.decay_start) == (50, 5, 5, 1)
-    assert notebook.save_every_steps == 0 and notebook.tutorial_bottleneck
-    for config in (paper, notebook):
-        assert (config.cycle_ramp, config.cycle_flips, config.outline_weight) == (0, False, 0)
-    dlmi = make_config({"preset": "dlmi"})
-    assert (dlmi.cycle_weight, dlmi.ssim_cycle_weight, dlmi.perceptual_weight, dlmi.identity_weight) == (0, 0.5, 1.5, 0)
-    assert (dlmi.learning_rate, dlmi.critic_learning_rate, dlmi.critic_share, dlmi.batch_size) == (1e-4, 1e-3, 0.25, 2)
-    assert make_config({"preset": "field-strength"}).domain_names == ("MRI15T", "MRI3T")
-    unit = make_config({"model": "unit", "preset": "paper"})
-    assert (unit.adversarial_weight, unit.reconstruction_weight, unit.cycle_weight, unit.kl_weight) == (
-        10,
-        100,
-        100,
-        0.1,
+    paper = _values(preset="paper")
+    wanted = dict(
+        generator="resnet9", adversarial="lsgan", pool_size=50, epochs=200, cycle_weight=10, identity_weight=5
     )
-    assert set(PRESETS) == {"fast", "paper", "notebook", "dlmi", "field-strength"}
+    wanted |= dict(learning_rate=2e-4, beta_1=0.5, decay_start=0.5, batch_size=1, jitter=286 / 256)
+    assert wanted.items() <= paper.items()
+    notebook = _values(preset="notebook")
+    wanted = dict(generator="unet", adversarial="bce", channels=3, pool_size=0, epochs=50, save_every=5)
+    wanted |= dict(keep_checkpoints=5, decay_start=1, save_every_steps=0, tutorial_bottleneck=True)
+    assert wanted.items() <= notebook.items()
+    for values in (paper, notebook):
+        assert (values["cycle_ramp"], values["cycle_flips"], values["outline_weight"]) == (0, False, 0)
+    dlmi = _values(preset="dlmi")
+    wanted = dict(cycle_weight=0, ssim_cycle_weight=0.5, perceptual_weight=1.5, identity_weight=0, learning_rate=1e-4)
+    wanted |= dict(critic_learning_rate=1e-3, critic_share=0.25, batch_size=2)
+    assert wanted.items() <= dlmi.items()
+    for model in system_names():
+        fields = make_config({"preset": "field-strength", "model": model})
+        assert fields.data.domain_names == ("MRI15T", "MRI3T") and fields.data.phantom_pair == "field-strength"
+    unit = _values(model="unit", preset="paper")
+    assert (
+        dict(adversarial_weight=10, reconstruction_weight=100, cycle_weight=100, kl_weight=0.1).items() <= unit.items()
+    )
+    assert set(system_settings("cyclegan").PRESETS) == {"fast", "paper", "notebook", "dlmi", "field-strength"}
 
 
 def test_notebook_has_four_adams_and_its_discriminator():
@@ -187,14 +196,18 @@ def test_notebook_has_four_adams_and_its_discriminator():
         (dict(steps=5, epochs=5), "give one of them"),
         (dict(steps=0), "give one of them a length"),
         (dict(image_size=68), "multiple of 8"),
-        (dict(image_size=16), "32 or more"),
+        (dict(image_size=16), "--image-size 16: must be 32 or more"),
         (dict(image_size=96, generator="unet"), "power of two"),
         (dict(domains="CT"), "two different words"),
         (dict(domains="CT,CT"), "two different words"),
         (dict(domains="T1,T2"), "without the digit 2"),
-        (dict(preset="slow"), "--preset slow"),
+        (dict(preset="slow"), "--preset slow: cyclegan has fast, paper"),
+        (dict(preset="notebook", model="unit"), "one of cyclegan; unit has fast, paper, field-strength"),
         (dict(model="slow"), "--model slow"),
         (dict(ema_decay=1.0), "below 1"),
+        (dict(seed=2**63 - 1), "--seed 9223372036854775807: must be 2147483647 or less"),
+        (dict(window="CT=80:0"), "a black below its white"),
+        (dict(window="PET=0:80"), "one of CT, MRI"),
         (dict(batch_size=0), "--batch-size 0"),
     ],
 )
@@ -204,5 +217,47 @@ def test_contradictions_are_refused(given, message):
 
 
 def test_an_explicit_budget_wins_over_the_presets():
-    assert make_config({"preset": "paper", "steps": 7}).epochs == 0
-    assert make_config({"preset": "fast", "epochs": 3}).steps == 0
+    assert make_config({"preset": "paper", "steps": 7}).optimisation.epochs == 0
+    assert make_config({"preset": "fast", "epochs": 3}).optimisation.steps == 0
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (dict(model="unit", generator="unet"), "cyclegan, cut, fastcut, medgan, pix2pix have it"),
+        (dict(model="pccgan", generator="unet"), "not a setting of this model"),
+        (dict(model="unit", log_style="notebook"), "models cyclegan, medgan have it"),
+        (dict(flip_equivariance="true"), "models cut, fastcut have it"),
+        (dict(extractor="nonsense"), "does nothing here; it needs perceptual_weight or style_weight"),
+        (dict(tutorial_bottleneck="true"), "needs generator=unet"),
+        (dict(edge_start=0.1), "needs edge_weight"),
+        (dict(bad_files="skip"), "does nothing here"),
+        (dict(data="somewhere", phantoms=9), "needs data=phantom"),
+    ],
+)
+def test_a_setting_that_does_nothing_cannot_be_written_down(given, message):
+    with pytest.raises(UserError, match=message):
+        make_config(given)
+
+
+def test_critics_that_rest_slow_down_all_the_same():
+    """Their rate follows from the step and not from how often they moved."""
+    translator = _build(critic_share=0.3, decay_start=0.0, ema_decay=0.0)
+    translator.train_step(_batch(), tf.constant(99, tf.int64))
+    assert float(translator.optimizers["a_to_b"].learning_rate) == pytest.approx(6e-4 / 100, rel=1e-4)
+    resting = _build(critic_share=1e-9, decay_start=0.0, ema_decay=0.0)
+    resting._apply("critics", {n: [tf.zeros_like(v) for v in vs] for n, vs in resting._side("critics").items()},
+                   tf.constant(75, tf.int64))  # fmt: skip
+    assert float(resting.optimizers["critic_a"].learning_rate) == pytest.approx(6e-4 / 4, rel=1e-4)
+
+
+def test_float16_moves_every_network():
+    """One scale for all losses: with a scale of its own for each optimizer, some gradients came back as nothing."""
+    translator = _build(policy="mixed_float16", generator="light", ema_decay=0.0, learning_rate=1e-3)
+    trained = (translator.a_to_b, translator.b_to_a, translator.critic_a, translator.critic_b)
+    before = {network.name: network.get_weights() for network in trained}
+    losses = _train(translator, 6)
+    assert all(np.isfinite(value) for value in losses.values())
+    for network in trained:
+        changed = [not np.array_equal(a, b) for a, b in zip(before[network.name], network.get_weights())]
+        assert np.mean(changed) > 0.5, network.name

@@ -5,8 +5,10 @@ import tensorflow as tf
 from common_tf.layers import CountedDropout
 from cyclegan_tf.networks.discriminators import patch_discriminator
 from cyclegan_tf.networks.generators import light_generator, resnet_generator, unet_generator
-from cyclegan_tf.networks.layers import InstanceNormalization, ReflectionPadding
-from cyclegan_tf.networks.pccgan import conditional_generator
+from cyclegan_tf.networks.layers import InstanceNormalization, ReflectionPadding, enlarging_convolution
+from cyclegan_tf.networks.spectral_normalization import spectral_normalization
+from cyclegan_tf.systems.pccgan.networks import conditional_generator
+from cyclegan_tf.systems.unit.networks import joined, unit_parts
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ def test_parameter_counts(build, options, count):
 @pytest.mark.parametrize("form", ["paper", "tutorial"])
 def test_discriminator_judges_30x30_patches_of_70_pixels(form):
     network = patch_discriminator(size=256, channels=1, form=form, name="d")
-    assert network.output_shape == (None, 30, 30, 1)
+    assert tuple(network.outputs[0].shape) == (None, 30, 30, 1)
     field = 1
     for layer in reversed(network.layers):
         if isinstance(layer, tf.keras.layers.Conv2D):
@@ -70,9 +72,7 @@ def test_a_batch_is_its_images_one_by_one(build, options, random):
 def test_pictures_are_not_moved(build, random):
     """With mirrored kernels a network mirrors with its input, unless its strides sample off centre."""
     network = build(size=32, channels=1, filters=4, seed=1, policy="float32", name="g")
-    for layer in network.layers:
-        weights = layer.get_weights()
-        layer.set_weights([(w + w[::-1, ::-1]) / 2 if w.ndim == 4 else w for w in weights])
+    _mirror_kernels(network)
     images = [random.uniform(-1, 1, (1, 32, 32, 1)).astype(np.float32) for _ in network.inputs]
 
     def first_output(images):
@@ -82,6 +82,52 @@ def test_pictures_are_not_moved(build, random):
     assert output.std() > 0
     mirrored = first_output([image[:, ::-1, ::-1] for image in images])
     np.testing.assert_allclose(mirrored[:, ::-1, ::-1], output, atol=2e-5)
+
+
+def _unit(**options):
+    name = options.pop("name")
+    return joined(unit_parts(policy="float32", **options), "a", "b", name=name)
+
+
+@pytest.mark.parametrize("build", [resnet_generator, _unit], ids=["resnet", "unit"])
+def test_enlarging_puts_a_pixel_back_where_it_came_from(build):
+    """With mirrored kernels the answer to a dot in the middle lies around it, not two or three pixels beside it."""
+    options = dict(blocks=1) if build is resnet_generator else {}
+    network = build(size=64, channels=1, filters=4, seed=3, name="g", **options)
+    _mirror_kernels(network)
+    moved = []
+    for row, column in ((32, 32), (32, 31), (31, 32), (31, 31), (30, 33)):
+        image = np.zeros((1, 64, 64, 1), np.float32)
+        dotted = image.copy()
+        dotted[0, row, column] = 1
+        answer = np.abs(network(dotted).numpy() - network(image).numpy())[0, ..., 0] ** 2
+        y, x = np.mgrid[:64, :64]
+        moved.append([(answer * y).sum() / answer.sum() - row, (answer * x).sum() / answer.sum() - column])
+    assert np.abs(np.mean(moved, axis=0)).max() < 1, moved
+
+
+def _mirror_kernels(network) -> None:
+    for layer in network.layers:
+        if isinstance(layer, tf.keras.Model):
+            _mirror_kernels(layer)
+        else:
+            layer.set_weights([(w + w[::-1, ::-1]) / 2 if w.ndim == 4 else w for w in layer.get_weights()])
+
+
+def test_the_enlarging_convolution_is_pytorchs(random):
+    """Against its definition: every input pixel adds its kernel at twice its place, one row and column cut off."""
+    images = random.normal(size=(1, 3, 4, 2)).astype(np.float32)
+    inputs = tf.keras.Input((3, 4, 2))
+    layer = enlarging_convolution(inputs, 5, initializer="random_normal", dtype="float32")
+    network = tf.keras.Model(inputs, layer)
+    kernel = network.get_weights()[0]
+    wanted = np.zeros((9, 11, 5), np.float32)
+    for row in range(3):
+        for column in range(4):
+            wanted[2 * row : 2 * row + 3, 2 * column : 2 * column + 3] += np.einsum(
+                "klov,v->klo", kernel, images[0, row, column]
+            )
+    np.testing.assert_allclose(network(images)[0], wanted[1:7, 1:9], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +180,7 @@ def test_instance_norm_equals_its_formula(batch, affine, random):
 
 @pytest.mark.filterwarnings("ignore:(?s).*TensorFlow Addons")
 def test_instance_norm_equals_tensorflow_addons(random):
-    import tensorflow_addons as tfa
+    tfa = pytest.importorskip("tensorflow_addons", reason="no TensorFlow Addons in this lane")
 
     images = random.normal(size=(2, 8, 8, 3)).astype(np.float32)
     theirs = tfa.layers.InstanceNormalization(epsilon=1e-5, center=False, scale=False)
@@ -167,3 +213,29 @@ def test_spectral_norm_bounds_the_kernels():
         if weight.shape.rank == 4:
             norm = np.linalg.svd(weight.numpy().reshape(-1, weight.shape[-1]), compute_uv=False)[0]
             assert norm == pytest.approx(1.0, abs=0.1)
+
+
+def test_spectral_norm_equals_keras(random):
+    """That of Addons and that of Keras give the same kernels and outputs, step by step."""
+    images = random.normal(size=(2, 8, 8, 3)).astype(np.float32)
+    kernel = random.normal(size=(3, 3, 3, 5)).astype(np.float32)
+    ours = spectral_normalization(tf.keras.layers.Conv2D(5, 3))
+    theirs = tf.keras.layers.SpectralNormalization(tf.keras.layers.Conv2D(5, 3))
+    ours(images), theirs(images)
+    start = tf.random.stateless_normal((1, 5), (0, 0), stddev=0.02)
+    theirs.vector_u.assign(start)
+    for layer in (ours, theirs):
+        layer.layer.kernel.assign(kernel)
+    for _ in range(3):
+        np.testing.assert_allclose(ours(images, training=True), theirs(images, training=True), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(ours.layer.kernel, theirs.layer.kernel, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(ours(images), theirs(images), rtol=1e-4, atol=1e-6)
+
+
+def test_spectral_norm_does_not_round_the_weights():
+    """The kernel that it writes back is float32, also where the convolution computes in bfloat16."""
+    layer = spectral_normalization(tf.keras.layers.Conv2D(8, 3, dtype="mixed_bfloat16"))
+    layer(tf.ones([1, 8, 8, 4]), training=True)
+    kernel = layer.layer.kernel.numpy()
+    rounded = tf.cast(tf.cast(kernel, tf.bfloat16), tf.float32).numpy()
+    assert np.mean(kernel != rounded) > 0.9

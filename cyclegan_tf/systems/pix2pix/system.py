@@ -1,16 +1,18 @@
 """pix2pix (Isola, Zhu, Zhou, Efros 2017): supervised translation from aligned pairs."""
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import tensorflow as tf
 
+from cyclegan_tf.adversarial import AdversarialTranslator, fan_out
 from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.directions import SIDES
 from cyclegan_tf.losses import ADVERSARIAL, l1
 from cyclegan_tf.networks.build import build_discriminator, build_generator
-from cyclegan_tf.translators.base import SIDES, AdversarialTranslator, fan_out, trained_directions
+from cyclegan_tf.translator import Batch
 
 
-class Pix2Pix(AdversarialTranslator):
+class System(AdversarialTranslator):
     """For each direction a generator and a critic that sees the input beside the output.
 
     The generator minimises adversarial + ``l1_weight`` * L1 to the truth (L1 alone, as in the paper), the critic half
@@ -24,11 +26,13 @@ class Pix2Pix(AdversarialTranslator):
     def __init__(self, config: TranslatorConfig, *, policy: str, total_steps: int):
         super().__init__(config, policy=policy, total_steps=total_steps)
         self.generators, self.critics = {}, {}
-        for number, direction in enumerate(trained_directions(config)):
-            seed = config.seed * 10 + 2 * number
-            self.generators[direction] = build_generator(config, seed=seed + 1, policy=policy, name=direction)
+        for direction in config.directions:
+            critic = f"critic_{SIDES[direction][1]}"
+            self.generators[direction] = build_generator(
+                config, seed=self.weight_seed(direction), policy=policy, name=direction
+            )
             self.critics[direction] = build_discriminator(
-                config, seed=seed + 2, policy=policy, name=f"critic_{direction}", extra_channels=config.channels
+                config, seed=self.weight_seed(critic), policy=policy, name=critic, extra_channels=config.data.channels
             )
         self.set_up(
             generators={name: network.trainable_variables for name, network in self.generators.items()},
@@ -36,24 +40,30 @@ class Pix2Pix(AdversarialTranslator):
             averaged=self.generators,
         )
 
+    @classmethod
+    def keeps_dropout(cls, config: TranslatorConfig) -> bool:
+        return config.system.test_dropout
+
     @tf.function(autograph=False)
-    def train_step(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        game = ADVERSARIAL[self.config.adversarial]
-        losses = {}
+    def train_step(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        system = self.config.system
+        game = ADVERSARIAL[system.adversarial]
+        losses: dict[str, tf.Tensor] = {}
         with tf.GradientTape(persistent=True) as tape:
             total = critics = 0.0
             for direction, generator in self.generators.items():
                 source, truth = (batch[letter] for letter in SIDES[direction])
+                critic = self.critics[direction]
                 fake, near = fan_out(generator(source, training=True), 2)
                 fake = tf.concat([source, fake], axis=-1)
-                judged = self.critics[direction](fake, training=True)
+                judged = critic(fake, training=True)
                 losses[f"adversarial_{direction}"] = game.generator(judged)
                 losses[f"l1_{direction}"] = l1(near, truth)
                 real = tf.concat([source, truth], axis=-1)
-                critic = self.critic_loss(direction, self.critics[direction], real, fake, judged, step)
-                losses[f"critic_{direction}"] = critic
-                total += losses[f"adversarial_{direction}"] + self.config.l1_weight * losses[f"l1_{direction}"]
-                critics += critic
-            total, critics = self.scaled(total), self.scaled(critics)
-        self.update(tape, total, critics, step)
+                losses[critic.name] = self.critic_loss(SIDES[direction][1], critic, real, fake, judged, step)
+                total += system.adversarial_weight * losses[f"adversarial_{direction}"]
+                total += system.l1_weight * losses[f"l1_{direction}"]
+                critics += losses[critic.name]
+            total, critics = self.loss_scale.up(total), self.loss_scale.up(critics)
+        self.update(tape, [total], critics, step)
         return losses

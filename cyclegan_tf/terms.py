@@ -2,32 +2,29 @@
 weight.
 """
 
-from typing import Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
 from common_tf.features import FeatureMaps, load_feature_maps
-from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.losses import feature_distance, ssim_loss, style_distance
 
 
 class CycleTerms:
-    """The extra terms of a config. No tf.Module: a frozen extractor has no business in a checkpoint.
+    """The extra terms of a system's options; none where it has no such options. No tf.Module: a frozen extractor has
+    no business in a checkpoint.
 
     Attributes:
         weights: of the terms that are switched on, by name; empty for none.
         extractor: what the perceptual and style terms look at, or ``None``.
     """
 
-    def __init__(self, config: TranslatorConfig):
-        weights = {
-            "ssim_cycle": config.ssim_cycle_weight,
-            "perceptual": config.perceptual_weight,
-            "style": config.style_weight,
-        }
+    def __init__(self, options: Any):
+        weights = {name: getattr(options, f"{name}_weight", 0.0) for name in ("ssim_cycle", "perceptual", "style")}
         self.weights = {name: weight for name, weight in weights.items() if weight}
-        wanted = config.perceptual_weight or config.style_weight
-        self.extractor: Optional[FeatureMaps] = load_feature_maps(config.extractor) if wanted else None
+        wanted = weights["perceptual"] or weights["style"]
+        self.extractor: FeatureMaps | None = load_feature_maps(options.extractor) if wanted else None
 
     def __call__(self, real: tf.Tensor, cycled: tf.Tensor) -> Mapping[str, tf.Tensor]:
         """Raw values by name.
@@ -36,8 +33,8 @@ class CycleTerms:
             real: an image of the input's domain, ``(batch, size, size, channels)`` in [-1, 1].
             cycled: what came back of it.
         """
-        results = {}
-        # At most two uses of a tensor at once; see `AdversarialTranslator`.
+        results: dict[str, tf.Tensor] = {}
+        # At most two uses of a tensor at once; see `cyclegan_tf.adversarial`.
         structure, seen = (tf.identity(cycled), tf.identity(cycled)) if len(self.weights) > 1 else (cycled, cycled)
         if "ssim_cycle" in self.weights:
             results["ssim_cycle"] = ssim_loss(real, structure)

@@ -1,18 +1,18 @@
-"""Networks of pCCGAN in this project's declared reading; see `cyclegan_tf.translators.pccgan`."""
+"""Networks of pCCGAN in this project's declared reading; see `system.py` beside this file."""
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.keras import layers
 
-from cyclegan_tf.networks.addons import spectral_normalization
 from cyclegan_tf.networks.layers import InstanceNormalization, Policy, ReflectionPadding, SeedSequence
+from cyclegan_tf.networks.spectral_normalization import spectral_normalization
 
 ATOMS = 128
 _RESIDUAL_BLOCKS = 12
 
 
-@tf.keras.utils.register_keras_serializable("cyclegan_tf")
 class Dictionary(layers.Layer):
     """A dictionary of atoms: each position is softly assigned, rebuilt, and mixed with itself.
 
@@ -31,11 +31,11 @@ class Dictionary(layers.Layer):
         self, atoms: int = ATOMS, *, temperature: float = 0.1, mixing: float = 0.5, seed: int = 0, **kwargs: Any
     ):
         super().__init__(**kwargs)
-        self.atoms, self.temperature, self.mixing, self.seed = atoms, temperature, mixing, seed
+        self.atoms, self.temperature, self.mixing, self.seed_number = atoms, temperature, mixing, seed
 
     def build(self, input_shape: Sequence[int]) -> None:
-        initializer = tf.keras.initializers.RandomNormal(0.0, 1.0, seed=self.seed)
-        self.table = self.add_weight("atoms", (self.atoms, int(input_shape[-1])), initializer=initializer)
+        initializer = tf.keras.initializers.RandomNormal(0.0, 1.0, seed=self.seed_number)
+        self.table = self.add_weight(name="atoms", shape=(self.atoms, int(input_shape[-1])), initializer=initializer)
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tuple:
@@ -48,16 +48,17 @@ class Dictionary(layers.Layer):
         return tf.cast(mixed, inputs.dtype), assignment, tf.reduce_mean(tf.square(hidden - rebuilt), axis=-1)
 
     def get_config(self) -> dict:
-        own = {name: getattr(self, name) for name in ("atoms", "temperature", "mixing", "seed")}
-        return {**super().get_config(), **own}
+        own = {name: getattr(self, name) for name in ("atoms", "temperature", "mixing")}
+        return {**super().get_config(), **own, "seed": self.seed_number}
 
 
-@tf.keras.utils.register_keras_serializable("cyclegan_tf")
 class Reference(layers.Layer):
     """A picture that is a weight: what inference is conditioned on. It is set by training, not learned."""
 
     def build(self, input_shape: Sequence[int]) -> None:
-        self.picture = self.add_weight("picture", (1, *input_shape[1:]), initializer="zeros", trainable=False)
+        self.picture = self.add_weight(
+            name="picture", shape=(1, *input_shape[1:]), initializer="zeros", trainable=False
+        )
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -118,6 +119,6 @@ def conditional_generator(
 
 def with_reference(generator: tf.keras.Model, *, name: str) -> tf.keras.Model:
     """The generator as inference uses it: from the source alone, conditioned on a stored reference picture."""
-    source = tf.keras.Input(generator.input_shape[0][1:])
+    source = tf.keras.Input(generator.inputs[0].shape[1:])
     condition = Reference(name="reference")(source)
     return tf.keras.Model(source, generator([source, condition])[0], name=name)

@@ -1,11 +1,17 @@
 """Networks of UNIT in its NIPS 2017 form: encoders and decoders a domain, two residual blocks shared by both."""
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import tensorflow as tf
 from tensorflow.keras import layers
 
-from cyclegan_tf.networks.layers import InstanceNormalization, Policy, ReflectionPadding, SeedSequence
+from cyclegan_tf.networks.layers import (
+    InstanceNormalization,
+    Policy,
+    ReflectionPadding,
+    SeedSequence,
+    enlarging_convolution,
+)
 
 _BLOCKS = 3
 
@@ -62,8 +68,7 @@ def unit_parts(*, size: int, channels: int, filters: int, seed: int, policy: str
         for _ in range(_BLOCKS):
             x = residual(x)
         for width in (2 * filters, filters):
-            initializer = seeds.initializer()
-            x = layers.Conv2DTranspose(width, 3, 2, "same", kernel_initializer=initializer, dtype=dtype)(x)
+            x = enlarging_convolution(x, width, initializer=seeds.initializer(), dtype=dtype)
             x = layers.ReLU(dtype=dtype)(normalise(x))
         outputs = layers.Activation("tanh", dtype="float32")(convolution(x, channels, 1))
         return tf.keras.Model(inputs, outputs, name=name)
@@ -80,6 +85,6 @@ def joined(parts: Mapping[str, tf.keras.Model], source: str, target: str, *, nam
         source, target: letters.
         name: of the model.
     """
-    inputs = tf.keras.Input(parts["encoder_a"].input_shape[1:])
+    inputs = tf.keras.Input(parts["encoder_a"].inputs[0].shape[1:])
     latent = parts["shared_in"](parts[f"encoder_{source}"](inputs))
     return tf.keras.Model(inputs, parts[f"decoder_{target}"](parts["shared_out"](latent)), name=name)

@@ -1,17 +1,22 @@
 """UNIT (Liu, Breuel, Kautz 2017), the NIPS version: two variational auto-encoders with a shared latent space."""
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import tensorflow as tf
 
+from common_tf.randomness import Stream
+from cyclegan_tf.adversarial import AdversarialTranslator, Terms, fan_out, weigh
 from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.directions import A_TO_B, B_TO_A, DIRECTIONS, SIDES
 from cyclegan_tf.losses import ADVERSARIAL, l1
 from cyclegan_tf.networks.build import build_discriminator
-from cyclegan_tf.networks.unit import joined, unit_parts
-from cyclegan_tf.translators.base import A_TO_B, B_TO_A, SIDES, AdversarialTranslator, fan_out, weigh
+from cyclegan_tf.systems.unit.networks import joined, unit_parts
+from cyclegan_tf.translator import Batch
+
+_LATENT_NOISE = Stream("unit.latent_noise")
 
 
-class UNIT(AdversarialTranslator):
+class System(AdversarialTranslator):
     """Images of both domains are encoded into one latent space and decoded into either domain.
 
     Weighted sum of: adversarial (``adversarial_weight``, 10), reconstruction within a domain
@@ -25,85 +30,79 @@ class UNIT(AdversarialTranslator):
 
     def __init__(self, config: TranslatorConfig, *, policy: str, total_steps: int):
         super().__init__(config, policy=policy, total_steps=total_steps)
-        self.parts = unit_parts(
-            size=config.image_size,
-            channels=config.channels,
-            filters=config.generator_filters,
-            seed=config.seed * 10 + 1,
-            policy=policy,
-        )
-        self.critic_a = build_discriminator(config, seed=config.seed * 10 + 3, policy=policy, name="critic_a")
-        self.critic_b = build_discriminator(config, seed=config.seed * 10 + 4, policy=policy, name="critic_b")
-        live = {direction: joined(self.parts, *SIDES[direction], name=direction) for direction in (A_TO_B, B_TO_A)}
+        self.parts = unit_parts(**_options(config, policy), seed=self.weight_seed("parts"))
+        self.critic_a = build_discriminator(config, seed=self.weight_seed("critic_a"), policy=policy, name="critic_a")
+        self.critic_b = build_discriminator(config, seed=self.weight_seed("critic_b"), policy=policy, name="critic_b")
+        live = {direction: joined(self.parts, *SIDES[direction], name=direction) for direction in DIRECTIONS}
         self.set_up(
             generators={"generators": [v for part in self.parts.values() for v in part.trainable_variables]},
             critics={network.name: network.trainable_variables for network in (self.critic_a, self.critic_b)},
             averaged=live,
         )
-        self.add_pools("ab", config.channels + int(config.critic_sees_outline))
+        self.add_pools("ab")
 
     @classmethod
     def build_inference(cls, config: TranslatorConfig, *, policy: str) -> Mapping[str, tf.keras.Model]:
         """Each direction with parts of its own, so that one file holds one direction whole."""
-        networks = {}
-        for direction in (A_TO_B, B_TO_A):
-            parts = unit_parts(
-                size=config.image_size,
-                channels=config.channels,
-                filters=config.generator_filters,
-                seed=0,
-                policy=policy,
-            )
-            networks[direction] = joined(parts, *SIDES[direction], name=direction)
-        return networks
+        return {
+            direction: joined(unit_parts(**_options(config, policy), seed=0), *SIDES[direction], name=direction)
+            for direction in DIRECTIONS
+        }
 
     @tf.function(autograph=False)
-    def train_step(self, batch: Mapping[str, tf.Tensor], step: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        config = self.config
+    def train_step(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        system = self.config.system
         with tf.GradientTape(persistent=True) as tape:
-            hidden, divergence = self._encode(batch["a"], batch["b"], step, 0)
+            hidden, divergence = self._encode(batch["a"], batch["b"], step, "there")
             # Of the two halves of each batch one is the domain's own reconstruction, the other a translation.
             same_a, fake_a = tf.split(self.parts["decoder_a"](hidden, training=True), 2)
             fake_b, same_b = tf.split(self.parts["decoder_b"](hidden, training=True), 2)
             (fake_a, back_a, out_a), (fake_b, back_b, out_b) = fan_out(fake_a, 3), fan_out(fake_b, 3)
             flip = self.cycle_flip(step)
-            hidden, divergence_again = self._encode(flip(back_a), flip(back_b), step, 1)
+            hidden, divergence_again = self._encode(flip(back_a), flip(back_b), step, "back")
             from_a, from_b = tf.split(hidden, 2)
-            losses: dict = {}
-            terms = {
-                "reconstruction_a": (l1(same_a, batch["a"]), config.reconstruction_weight),
-                "reconstruction_b": (l1(same_b, batch["b"]), config.reconstruction_weight),
+            losses: dict[str, tf.Tensor] = {}
+            terms: Terms = {
+                "reconstruction_a": (l1(same_a, batch["a"]), system.reconstruction_weight),
+                "reconstruction_b": (l1(same_b, batch["b"]), system.reconstruction_weight),
                 **self.cycle_terms("a", flip(batch["a"]), self.parts["decoder_a"](from_b, training=True), step),
                 **self.cycle_terms("b", flip(batch["b"]), self.parts["decoder_b"](from_a, training=True), step),
-                "kl": (divergence + divergence_again, config.kl_weight),
+                "kl": (divergence + divergence_again, system.kl_weight),
             }
             total = weigh(terms, losses)
             for direction, fake, out in ((A_TO_B, fake_b, out_b), (B_TO_A, fake_a, out_a)):
                 total += self._judge(direction, batch, fake, out, step, losses)
-            critics = losses["critic_a"] + losses["critic_b"]
-            total, critics = self.scaled(total), self.scaled(critics)
-        self.update(tape, total, critics, step)
+            critics = self.loss_scale.up(losses["critic_a"] + losses["critic_b"])
+            total = self.loss_scale.up(total)
+        self.update(tape, [total], critics, step)
         return losses
 
-    def _encode(self, images_a: tf.Tensor, images_b: tf.Tensor, step: tf.Tensor, turn: int) -> tuple:
+    def _encode(self, images_a: tf.Tensor, images_b: tf.Tensor, step: tf.Tensor, turn: str) -> tuple:
         """The decoders' input for both domains, first a then b, and the KL term of both."""
         own = [self.parts["encoder_a"](images_a, training=True), self.parts["encoder_b"](images_b, training=True)]
         latent = tf.cast(self.parts["shared_in"](tf.concat(own, axis=0), training=True), tf.float32)
-        seed = tf.stack([tf.constant(self.config.seed * 2 + turn, tf.int64), step])
+        seed = _LATENT_NOISE.tensor(self.config.optimisation.seed, step, turn)
         noisy = latent + tf.random.stateless_normal(tf.shape(latent), seed)
         # The sum of both domains' means is twice the mean over the joint batch.
         return self.parts["shared_out"](noisy, training=True), 2.0 * tf.reduce_mean(tf.square(latent))
 
-    def _judge(self, direction: str, batch, fake, out, step, losses: dict) -> tf.Tensor:
+    def _judge(
+        self, direction: str, batch: Batch, fake: tf.Tensor, out: tf.Tensor, step: tf.Tensor, losses: dict
+    ) -> tf.Tensor:
         """The adversarial part of one direction; adds the critic's loss to ``losses``."""
-        config = self.config
+        system = self.config.system
         source, target = SIDES[direction]
         critic = {"a": self.critic_a, "b": self.critic_b}[target]
-        shown = self.to_judge(fake, batch[source])
+        shown = self.to_judge(fake, batch, source)
         judged = critic(shown, training=True)
-        game = ADVERSARIAL[config.adversarial]
-        terms = {f"adversarial_{direction}": (game.generator(judged), config.adversarial_weight)}
-        terms.update(self.input_terms(direction, batch[source], out, step))
-        truth = self.to_judge(batch[target], batch[target])
-        losses[f"critic_{target}"] = self.critic_loss(target, critic, truth, shown, judged, step)
+        game = ADVERSARIAL[system.adversarial]
+        terms: Terms = {f"adversarial_{direction}": (game.generator(judged), system.adversarial_weight)}
+        terms.update(self.input_terms(direction, batch[source], batch[f"mask_{source}"], out, step))
+        truth = self.to_judge(batch[target], batch, target)
+        losses[critic.name] = self.critic_loss(target, critic, truth, shown, judged, step)
         return weigh(terms, losses)
+
+
+def _options(config: TranslatorConfig, policy: str) -> dict:
+    data = config.data
+    return dict(size=data.image_size, channels=data.channels, filters=config.system.generator_filters, policy=policy)

@@ -12,7 +12,7 @@ from PIL import Image
 import train_cyclegan
 import translate
 from common_tf.command_line import run_script
-from common_tf.images.intensity import quantise
+from common_tf.pictures.intensity import quantise
 
 TINY = ["--image-size", "32", "--set", "generator=unet", "--set", "generator_filters=4"]
 TINY += ["--set", "discriminator_filters=4"]
@@ -44,7 +44,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def inputs(tmp_path):
-    """One file of each kind, all dim discs."""
+    """One file of each kind, all dim discs; some in a sub-folder."""
     folder = tmp_path / "in"
     folder.mkdir()
     dim = quantise(_disc(0.3, 50))
@@ -53,7 +53,13 @@ def inputs(tmp_path):
     Image.fromarray(quantise(_disc(0.3, 51, (45, 41)))).save(folder / "small.png")
     Image.fromarray(dim).convert("P").save(folder / "palette.png")
     cv2.imwrite(str(folder / "deep.png"), dim.astype(np.uint16) * 257)
+    (folder / "patient1").mkdir()
+    Image.fromarray(dim).save(folder / "patient1" / "page.tif")
     return folder
+
+
+def _files(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def _loaded(path) -> Image.Image:
@@ -69,9 +75,10 @@ def _translate(run, source, output, direction="CT2MRI", *more):
 
 def test_one_png_an_input_of_its_size_in_the_right_direction(run, inputs, tmp_path, capsys):
     assert _translate(run, inputs, tmp_path / "out") == 0
-    assert "5 images translated" in capsys.readouterr().out
-    for path in inputs.iterdir():
-        before, after = _loaded(path), _loaded(tmp_path / "out" / f"{path.stem}.png")
+    assert "6 images translated" in capsys.readouterr().out
+    for path in _files(inputs):
+        place = path.relative_to(inputs).with_suffix(".png")
+        before, after = _loaded(path), _loaded(tmp_path / "out" / place)
         assert after.size == before.size and after.mode == "L"
         height, width = after.size[1], after.size[0]
         centre = np.asarray(after)[height // 2 - 8 : height // 2 + 8, width // 2 - 8 : width // 2 + 8]
@@ -87,12 +94,12 @@ def test_the_other_direction(run, tmp_path):
 
 def test_outputs_are_marked_as_synthetic(run, inputs, tmp_path):
     _translate(run, inputs, tmp_path / "out")
-    for path in (tmp_path / "out").glob("*.png"):
+    for path in (tmp_path / "out").rglob("*.png"):
         text = Image.open(path).text
         assert text["Synthetic"] == "true" and "not for diagnosis" in text["Comment"]
     with open(tmp_path / "out" / "synthetic.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert {row["input"] for row in rows} == {path.name for path in inputs.iterdir()}
+    assert {row["input"] for row in rows} == {path.relative_to(inputs).as_posix() for path in _files(inputs)}
     assert all(row["direction"] == "CT2MRI" and row["step"] == "80" for row in rows)
     assert (tmp_path / "out" / "contact_sheet.png").exists()
 
@@ -100,7 +107,7 @@ def test_outputs_are_marked_as_synthetic(run, inputs, tmp_path):
 def test_batch_size_does_not_matter(run, inputs, tmp_path):
     for size in (1, 3):
         assert _translate(run, inputs, tmp_path / str(size), "CT2MRI", "--batch-size", size) == 0
-    for path in inputs.iterdir():
+    for path in inputs.glob("*.*"):
         first, second = (np.asarray(Image.open(tmp_path / s / f"{path.stem}.png")).astype(int) for s in "13")
         assert np.abs(first - second).max() <= 1
 
@@ -125,6 +132,67 @@ def test_names_that_would_collide(run, inputs, tmp_path):
     assert {"colour.png.png", "colour.jpg.png", "contact_sheet.png.png", "contact_sheet.png"} <= names
 
 
+def test_every_input_has_an_output_of_its_own(run, inputs, tmp_path):
+    dim = Image.open(inputs / "gray.png")
+    folder = tmp_path / "alike"
+    folder.mkdir()
+    for name in ("a.png", "a.jpg", "a.png.jpg", "A.bmp"):
+        dim.save(folder / name)
+    assert _translate(run, folder, tmp_path / "out") == 0
+    assert len([path for path in (tmp_path / "out").glob("*.png") if path.name != "contact_sheet.png"]) == 4
+
+
+def test_somebody_elses_pictures_are_not_replaced(run, inputs, tmp_path, capsys):
+    real = tmp_path / "real"
+    real.mkdir()
+    shutil.copy(inputs / "gray.png", real / "gray.png")
+    before = (real / "gray.png").read_bytes()
+    assert _translate(run, inputs, real) == 2
+    assert "holds 1 files that are no translations (gray.png)" in capsys.readouterr().err
+    assert (real / "gray.png").read_bytes() == before and len(list(real.iterdir())) == 1
+    # A folder of translations may get more, and the same again.
+    for source in (inputs, inputs, inputs / "small.png"):
+        assert _translate(run, source, tmp_path / "out") == 0
+    with open(tmp_path / "out" / "synthetic.csv", newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 6
+    (tmp_path / "out" / "letter.txt").write_text("mine")
+    assert _translate(run, inputs, tmp_path / "out") == 2
+
+
+@pytest.mark.parametrize("stored", ["12 of 16", "16 of 16", "offset"])
+def test_deep_copies_of_a_head_translate_as_it_does_or_are_refused(run, tmp_path, capsys, stored):
+    disc = _disc(0.3, 50)
+    disc[28:32, 38:42] = 1  # as white as the scale goes
+    for name in ("8bit", "deep"):
+        (tmp_path / name).mkdir()
+    Image.fromarray(quantise(disc)).save(tmp_path / "8bit" / "s.png")
+    deep = {"12 of 16": disc * 4095, "16 of 16": disc * 65535, "offset": 31744 + disc * 3000}[stored]
+    cv2.imwrite(str(tmp_path / "deep" / "s.png"), np.round(deep).astype(np.uint16))
+    assert _translate(run, tmp_path / "8bit", tmp_path / "a") == 0
+    capsys.readouterr()
+    done = _translate(run, tmp_path / "deep", tmp_path / "b")
+    printed = capsys.readouterr()
+    if stored == "offset":
+        assert done == 2 and "--window CT=31744:" in printed.err
+        assert _translate(run, tmp_path / "deep", tmp_path / "b", "CT2MRI", "--window", "CT=31744:34744") == 0
+    else:
+        assert done == 0 and "0 is black and" in printed.out
+    first, second = (np.asarray(Image.open(tmp_path / name / "s.png")).astype(int) for name in "ab")
+    assert np.abs(first - second).mean() < 1
+
+
+def test_files_that_are_not_read_are_counted(run, inputs, tmp_path, capsys):
+    (inputs / "scan.dcm").write_bytes(bytes(128) + b"DICM")
+    (inputs / "notes.txt").write_text("mine")
+    assert _translate(run, inputs, tmp_path / "out") == 0
+    assert "2 other files are not read: 1 .dcm, 1 .txt" in capsys.readouterr().out
+    for path in _files(inputs):
+        if path.suffix not in (".dcm", ".txt"):
+            path.unlink()
+    assert _translate(run, inputs, tmp_path / "more") == 2
+    assert "no image files" in (error := capsys.readouterr().err) and "1 .dcm, 1 .txt" in error
+
+
 def test_bad_input_is_one_line_and_writes_nothing(run, inputs, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "norun").mkdir()
@@ -134,7 +202,7 @@ def test_bad_input_is_one_line_and_writes_nothing(run, inputs, tmp_path, capsys)
         ((tmp_path / "absent", inputs, tmp_path / "out"), "no such folder"),
         ((tmp_path / "norun", inputs, tmp_path / "out"), "config.yaml: not found"),
         ((run, inputs, tmp_path / "out", "CT2PET"), "translates CT2MRI and MRI2CT"),
-        ((run, inputs, inputs), "holds the input"),
+        ((run, inputs, inputs), "that are no translations"),
         ((run, inputs, inputs / "gray.png"), "is a file"),
         ((run, inputs, tmp_path / "out", "CT2MRI", "--batch-size", 0), "--batch-size 0"),
     ]

@@ -1,0 +1,1 @@
+"""CUT (Park, Efros, Zhang, Zhu 2020)."""

@@ -1,0 +1,132 @@
+"""CycleGAN (Zhu, Park, Isola, Efros 2017), with the options that its presets need."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from cyclegan_tf.adversarial import AdversarialTranslator, Terms, fan_out
+from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.directions import A_TO_B, B_TO_A
+from cyclegan_tf.losses import ADVERSARIAL, l1
+from cyclegan_tf.networks.build import build_discriminator, build_generator
+from cyclegan_tf.networks.contrast import PatchContrast
+from cyclegan_tf.translator import Batch
+
+
+class System(AdversarialTranslator):
+    """Two generators named by their direction and two critics named by the domain they judge.
+
+    Generators minimise adversarial + ``cycle_weight`` * cycle + ``identity_weight`` * identity, and whatever else has a
+    weight; both critics their half of the adversarial game. With ``cycle_ramp`` the cycle weight starts low: a strong
+    cycle from the first step on holds the generators near the identity they start from, and a bright skull becomes a
+    bright ring of the MRI. (The paper's code updates the generators before the critics, but on fakes made before that
+    update, which is the same as taking all gradients from the weights before the step.)
+
+    A network is passed through at most twice in a step: the image to translate and the image to leave unchanged go
+    together, then the cycle. So each weight gets at most two gradient contributions; the contrast of patches, which
+    passes a third time, has a backward pass of its own.
+    """
+
+    def __init__(self, config: TranslatorConfig, *, policy: str, total_steps: int):
+        super().__init__(config, policy=policy, total_steps=total_steps)
+        self.a_to_b = build_generator(config, seed=self.weight_seed(A_TO_B), policy=policy, name=A_TO_B)
+        self.b_to_a = build_generator(config, seed=self.weight_seed(B_TO_A), policy=policy, name=B_TO_A)
+        self.critic_a = build_discriminator(config, seed=self.weight_seed("critic_a"), policy=policy, name="critic_a")
+        self.critic_b = build_discriminator(config, seed=self.weight_seed("critic_b"), policy=policy, name="critic_b")
+        generators = (self.a_to_b, self.b_to_a)
+        self.contrasts: dict[str, PatchContrast] = {}
+        if config.system.nce_weight:
+            seed = config.optimisation.seed
+            self.contrasts = {one.name: PatchContrast(one, seed=seed, name=one.name) for one in generators}
+        self.set_up(
+            generators={one.name: [*one.trainable_variables, *self._heads(one.name)] for one in generators},
+            critics={one.name: one.trainable_variables for one in (self.critic_a, self.critic_b)},
+            averaged={one.name: one for one in generators},
+        )
+        self.add_pools("ab")
+
+    def _heads(self, name: str) -> tuple[tf.Variable, ...]:
+        return self.contrasts[name].trainable_variables if name in self.contrasts else ()
+
+    # Nothing here depends on the value of a tensor; without AutoGraph the first step comes sooner.
+    @tf.function(autograph=False)
+    def train_step(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        # Without a pool the critics judge the same fakes in both games: one forward pass serves both.
+        with tf.GradientTape(persistent=True) as tape:
+            terms, contrast, losses, shown = self._generator_terms(batch, step)
+            totals = [sum(weight * value for value, weight in part.values()) for part in (terms, contrast) if part]
+            losses.update({name: value for name, (value, _) in {**terms, **contrast}.items()})
+            for name, critic in (("a", self.critic_a), ("b", self.critic_b)):
+                real, fake, judged = shown[name]
+                losses[f"critic_{name}"] = self.critic_loss(name, critic, real, fake, judged, step)
+            critics = self.loss_scale.up(losses["critic_a"] + losses["critic_b"])
+            totals = [self.loss_scale.up(total) for total in totals]
+        self.update(tape, totals, critics, step)
+        return losses
+
+    def _generator_terms(self, batch: Batch, step: tf.Tensor) -> tuple[Terms, Terms, dict, dict]:
+        """Terms, those of the contrast apart, further figures, and by letter what the critics are shown: real, fake,
+        logits of the fake.
+        """
+        system = self.config.system
+        real_a, real_b = batch["a"], batch["b"]
+        game = ADVERSARIAL[system.adversarial]
+        fake_b, same_b = self._translate_and_keep(self.a_to_b, real_a, real_b)
+        fake_a, same_a = self._translate_and_keep(self.b_to_a, real_b, real_a)
+        (fake_a, back_a, out_a, near_a), (fake_b, back_b, out_b, near_b) = fan_out(fake_a, 4), fan_out(fake_b, 4)
+        flip = self.cycle_flip(step)
+        cycled_a = self.b_to_a(flip(back_b), training=True)
+        cycled_b = self.a_to_b(flip(back_a), training=True)
+        shown_a, shown_b = self.to_judge(fake_a, batch, "b"), self.to_judge(fake_b, batch, "a")
+        judged_a = self.critic_a(shown_a, training=True)
+        judged_b = self.critic_b(shown_b, training=True)
+        terms: Terms = {
+            "adversarial_a_to_b": (game.generator(judged_b), system.adversarial_weight),
+            "adversarial_b_to_a": (game.generator(judged_a), system.adversarial_weight),
+            **self.cycle_terms("a", flip(real_a), cycled_a, step),
+            **self.cycle_terms("b", flip(real_b), cycled_b, step),
+            **self.input_terms(A_TO_B, real_a, batch["mask_a"], out_b, step),
+            **self.input_terms(B_TO_A, real_b, batch["mask_b"], out_a, step),
+        }
+        if system.identity_weight:
+            terms["identity_a"] = l1(same_a, real_a), system.identity_weight
+            terms["identity_b"] = l1(same_b, real_b), system.identity_weight
+        contrast: Terms = {}
+        for direction, real, near in ((A_TO_B, real_a, near_b), (B_TO_A, real_b, near_a)):
+            if direction in self.contrasts:
+                (value,) = self.contrasts[direction].losses(real, near, step)
+                contrast[f"nce_{direction}"] = value, system.nce_weight
+        figures = {}
+        if system.log_style == "notebook":
+            # Of unrelated images, so it measures nothing; the notebook prints it, and so does its preset.
+            figures["unpaired_mse"] = tf.reduce_mean(tf.square(real_b - fake_b))
+        shown = {
+            "a": (self.to_judge(real_a, batch, "a"), shown_a, judged_a),
+            "b": (self.to_judge(real_b, batch, "b"), shown_b, judged_b),
+        }
+        return terms, contrast, figures, shown
+
+    def diagnostics(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        """Where terms beside the usual ones are on: what each weighs, and its gradient's norm on the generators."""
+        if not (self._cycle_terms.weights or self.contrasts or self.config.system.edge_weight):
+            return {}
+        return self._term_sizes(batch, step)
+
+    @tf.function(autograph=False)
+    def _term_sizes(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        variables = self.a_to_b.trainable_variables + self.b_to_a.trainable_variables
+        with tf.GradientTape(persistent=True) as tape:
+            terms, contrast, _, _ = self._generator_terms(batch, step)
+            weighted = {name: weight * value for name, (value, weight) in {**terms, **contrast}.items()}
+        results = {}
+        for name, value in weighted.items():
+            gradients = tape.gradient(value, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            results[f"weighted_{name}"] = value
+            results[f"gradient_{name}"] = tf.linalg.global_norm(gradients)
+        return results
+
+    def _translate_and_keep(self, generator: tf.keras.Model, source: tf.Tensor, target: tf.Tensor) -> tuple:
+        """The source translated, and the target left unchanged (``None`` where the identity loss has no weight)."""
+        if not self.config.system.identity_weight:
+            return generator(source, training=True), None
+        return tuple(tf.split(generator(tf.concat([source, target], axis=0), training=True), 2))

@@ -1,0 +1,1 @@
+"""FastCUT (Park, Efros, Zhang, Zhu 2020)."""

@@ -1,0 +1,1 @@
+"""Cycle-MedGAN (Armanious et al. 2019)."""

@@ -1,0 +1,1 @@
+"""pCCGAN (Rai, Bhatt, Patra 2023), in this project's own reading."""

@@ -1,0 +1,1 @@
+"""pix2pix (Isola, Zhu, Zhou, Efros 2017)."""

@@ -1,0 +1,1 @@
+"""UNIT (Liu, Breuel, Kautz 2017), the NIPS version."""
