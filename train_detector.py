@@ -12,15 +12,15 @@ The same command again continues where it stopped. Research only, not for diagno
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 from common_tf.command_line import run_script
-from common_tf.runs.config import add_flags, given_values
-from detector_tf.config import DetectorConfig, make_config
+from common_tf.runs.config import add_flags, given_texts
+from detector_tf.config import CONFIGS, make_config
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags and trains."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="runs/detector", metavar="DIR", help="run folder (default: %(default)s)")
@@ -33,8 +33,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--ensemble", nargs="+", metavar="RUN", help="average finished runs instead of training")
     other.add_argument("--explain", nargs="+", metavar="FILE", help="explain pictures with a finished run instead")
-    add_flags(parser, DetectorConfig)
+    add_flags(parser, CONFIGS)
     arguments = parser.parse_args(argv)
+    texts = given_texts(CONFIGS.values(), arguments)
     if arguments.ensemble:
         from detector_tf.ensemble import ensemble_runs
 
@@ -45,7 +46,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
         explain_files(Path(arguments.run), [Path(file) for file in arguments.explain])
         return
-    config = make_config(given_values(DetectorConfig, arguments))
+    config = make_config(texts)
     # After the flags: TensorFlow takes seconds to import, and --help should not.
     from detector_tf.training import train_detector
 

@@ -1,34 +1,72 @@
-"""Batches of a cached training set as a pure function of (seed, step)."""
+"""Prepared squares as a detector sees them, and batches of them as a pure function of (seed, step)."""
 
 import math
-from dataclasses import dataclass
-from typing import Iterator, Mapping, Optional
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 
+from common_tf.randomness import Stream
+from common_tf.sources.cache import PreparedSlices
+from detector_tf.preprocessing import Enhancement, eight_bits
+
+_ORDER = Stream("detector.order")
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Images of a set, read from the cache as they are wanted: ``squares[2:5]``, ``squares[[7, 1]]``.
+
+    Attributes:
+        planes: the cached slices; one, or three of colour images.
+        channels: that the network wants; a single plane is repeated.
+        enhancement: what is done to them.
+        chosen: ``(n,)`` which of the cached ones these are.
+    """
+
+    planes: Sequence[PreparedSlices]
+    channels: int
+    enhancement: Enhancement
+    chosen: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, which: slice | np.ndarray | list) -> np.ndarray:
+        """``(k, size, size, channels)`` uint8."""
+        at = self.chosen[which]
+        images = np.stack([self._plane(plane, at) for plane in self.planes], axis=-1)
+        return images if images.shape[-1] == self.channels else np.repeat(images, self.channels, axis=-1)
+
+    def only(self, which: np.ndarray) -> "Squares":
+        """Those of a mask or of indices."""
+        return replace(self, chosen=self.chosen[which])
+
+    def _plane(self, plane: PreparedSlices, at: np.ndarray) -> np.ndarray:
+        pixels = eight_bits(plane.pixels[at])
+        if not self.enhancement.is_on:
+            return pixels
+        return np.stack([self.enhancement(image, mask) for image, mask in zip(pixels, plane.masks[at])])
+
 
 @dataclass(frozen=True)
 class Batches:
-    """A training set in memory.
+    """A training set.
 
     Attributes:
-        images: ``(n, size, size)`` or ``(n, size, size, channels)`` uint8.
-        chosen: indices of the training images.
-        channels: of the batches; gray images are repeated.
+        images: all of it.
+        truth: what belongs to each image: ``labels`` ``(n,)`` class numbers, or ``masks`` ``(n, size, size)`` bool.
+        chosen: indices of the images that train; one that stands there twice is seen twice as often.
         batch_size: images in a step.
         seed: of the order.
-        labels: ``(n,)`` class numbers, or
-        masks: ``(n, size, size)`` bool.
     """
 
-    images: np.ndarray
+    images: Squares
+    truth: Mapping[str, np.ndarray]
     chosen: np.ndarray
-    channels: int
     batch_size: int
     seed: int
-    labels: Optional[np.ndarray] = None
-    masks: Optional[np.ndarray] = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -40,24 +78,24 @@ class Batches:
         count = len(self.chosen)
         positions = step * self.batch_size + np.arange(self.batch_size)
         turns = positions // count
-        orders = {turn: np.random.default_rng([self.seed, int(turn)]).permutation(count) for turn in np.unique(turns)}
-        return self.chosen[[orders[turn][position % count] for turn, position in zip(turns, positions)]]
+        orders = {turn: _ORDER.numpy(self.seed, turn).permutation(count) for turn in set(turns.tolist())}
+        return self.chosen[[orders[turn][position % count] for turn, position in zip(turns.tolist(), positions)]]
 
-    def from_step(self, step: int) -> Iterator[Mapping[str, tf.Tensor]]:
-        """Batches from a step on, without end."""
+    def from_step(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
+        """Batches from a step on, without end: ``images`` ``(batch, size, size, channels)`` uint8; ``labels``
+        ``(batch,)`` int32 or ``masks`` ``(batch, size, size, 1)`` uint8 in {0, 1}.
+        """
         while True:
             at = self.indices(step)
-            batch = {"images": tf.constant(with_channels(self.images[at], self.channels))}
-            if self.labels is not None:
-                batch["labels"] = tf.constant(self.labels[at], tf.int32)
-            if self.masks is not None:
-                batch["masks"] = tf.constant(self.masks[at][..., None], tf.uint8)
+            batch = {"images": tf.constant(self.images[at])}
+            if "labels" in self.truth:
+                batch["labels"] = tf.constant(self.truth["labels"][at], tf.int32)
+            if "masks" in self.truth:
+                batch["masks"] = tf.constant(self.truth["masks"][at][..., None], tf.uint8)
             yield batch
             step += 1
 
 
 def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """``(n, size, size, channels)``: gray images repeated, colour ones as they are."""
-    if images.ndim == 4:
-        return images
+    """``(n, size, size)`` gray images, repeated: ``(n, size, size, channels)``."""
     return np.repeat(images[..., None], channels, axis=-1)

@@ -1,12 +1,14 @@
 """Grad-CAM overlays of pictures that a user names."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.images.reading import BadImage, read_image
+from common_tf.metrics.classification import predicted_classes
+from common_tf.pictures.readers import BadPicture, read_file
+from common_tf.sources.source import shown
 from detector_tf.gradcam import grad_cam, save_overlays
 from detector_tf.inference import load_detector
 
@@ -21,19 +23,19 @@ def explain_files(run: Path, files: Sequence[Path]) -> Path:
         UserError: no finished run, or files that cannot be used.
     """
     detector = load_detector(run)
-    pictures = []
+    pictures, known = [], {}
     for file in files:
         try:
-            pictures.append(read_image(file))
-        except (OSError, BadImage) as error:
+            picture, known[str(file)] = read_file(file)
+        except BadPicture as error:
             raise UserError(f"--explain {file}: cannot be used ({error})") from error
+        pictures.append(picture)
+    detector = detector.for_files(known)
     squares, probabilities = detector.squares(pictures), detector.probabilities(pictures)
-    predicted = probabilities.argmax(axis=1)
-    if len(detector.classes) == 2:
-        predicted = (probabilities[:, 1] >= detector.threshold).astype(int)
+    predicted = predicted_classes(probabilities, threshold=detector.threshold)
     heat = [grad_cam(detector.model, squares[i : i + 1], target=int(c))[0] for i, c in enumerate(predicted)]
     titles = [
-        f"{file.name}\n{detector.classes[c]}, p = {probabilities[i, c]:.2f}"
+        f"{shown(file.name)}\n{detector.classes[c]}, p = {probabilities[i, c]:.2f}"
         for i, (file, c) in enumerate(zip(files, predicted))
     ]
     path = Path(run) / "explained.png"

@@ -1,29 +1,29 @@
 """ROC, precision-recall, reliability and confusion figures as PNG."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
-import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from common_tf.metrics.calibration import reliability_bins
 from common_tf.metrics.classification import average_precision, confusion_matrix, predicted_classes, roc_auc
-from common_tf.runs.files import replace_file
-
-matplotlib.use("Agg")  # files only; no display is needed
-from matplotlib import pyplot as plt  # noqa: E402
+from detector_tf.drawing import literal, plt, save_figure, titled_grid
+from detector_tf.predictions import Predictions
 
 
-def save_figures(folder: Path, predictions) -> None:
+def save_figures(folder: Path, predictions: Predictions) -> None:
     """Saves roc.png, precision_recall.png, calibration.png and confusion.png.
 
     Args:
         folder: made if it is not there.
-        predictions: `detector_tf.predictions.Predictions` of test images.
+        predictions: of test images.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    truth, probabilities, classes = predictions.truth, predictions.probabilities, predictions.classes
+    truth, probabilities = predictions.truth, predictions.probabilities
+    classes = [literal(name) for name in predictions.classes]
     shown = [1] if len(classes) == 2 else range(len(classes))
     shown = [number for number in shown if 0 < np.sum(truth == number) < len(truth)]
     note = f"n = {len(truth)}"
@@ -80,36 +80,23 @@ def save_contours(
         truth, predicted: ``(n, size, size)`` bool.
         titles: one a slice.
     """
-    columns = 4
-    rows = max(1, -(-len(images) // columns))
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(3 * columns, 3.2 * rows), dpi=110, squeeze=False, layout="constrained"
-    )
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, image, right, found, title in zip(axes.flat, images, truth, predicted, titles):
+    figure, axes = titled_grid(titles, columns=4, panels=1, size=(3, 3.2))
+    for (axis,), image, right, found in zip(axes, images, truth, predicted):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255)
         for mask, colour in ((right, "lime"), (found, "red")):
             if mask.any():
                 axis.contour(mask, levels=[0.5], colors=colour, linewidths=1)
-        axis.set_title(title, fontsize=8, loc="left")
     figure.suptitle("green: truth, red: prediction. Research only, not for diagnosis", fontsize=10)
-    try:
-        replace_file(path, lambda temporary: figure.savefig(temporary))
-    finally:
-        plt.close(figure)
+    save_figure(figure, path)
 
 
-def _square(xlabel: str, ylabel: str, title: str):
+def _square(xlabel: str, ylabel: str, title: str) -> tuple[Figure, Axes]:
     figure, axes = plt.subplots(figsize=(5.2, 5.2), dpi=110, layout="constrained")
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     return figure, axes
 
 
-def _save(figure, axes, path: Path, *, legend: bool = True) -> None:
+def _save(figure: Figure, axes: Axes, path: Path, *, legend: bool = True) -> None:
     if legend:
         axes.legend(loc="lower right", fontsize=9, framealpha=0.9)
-    try:
-        replace_file(path, lambda temporary: figure.savefig(temporary))
-    finally:
-        plt.close(figure)
+    save_figure(figure, path)

@@ -1,25 +1,28 @@
 """Where the folds of a cross-validation lie in its run folder."""
 
+import re
 from pathlib import Path
 
 from common_tf.errors import UserError
-from detector_tf.config import DetectorConfig
+
+_FOLD = re.compile(r"^fold-(\d+)$")
 
 
-def fold_name(number: object) -> str:
+def fold_name(number: int) -> str:
     """The folder's name, also the split's in the manifest."""
     return f"fold-{number}"
 
 
-def fold_folder(run: Path, config: DetectorConfig, number: int) -> Path:
+def fold_folder(run: Path, number: int, *, folds: int) -> Path:
     """Where a fold's training lies: in the run itself for a hold-out."""
-    return Path(run) / fold_name(number) if config.folds else Path(run)
+    return Path(run) / fold_name(number) if folds else Path(run)
 
 
-def fold_folders(run: Path) -> list:
+def fold_folders(run: Path) -> list[Path]:
     """The folds of a run in their order; the run itself for a hold-out."""
-    found = sorted(Path(run).glob(fold_name("*")), key=lambda path: int(path.name.split("-")[1]))
-    return found or [Path(run)]
+    items = Path(run).iterdir() if Path(run).is_dir() else ()
+    found = {int(match[1]): item for item in items if (match := _FOLD.match(item.name))}
+    return [found[number] for number in sorted(found)] or [Path(run)]
 
 
 def refuse_folds(run: Path, *, flag: str = "") -> None:

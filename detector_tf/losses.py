@@ -5,7 +5,7 @@ import tensorflow as tf
 
 def classification_loss(
     logits: tf.Tensor, labels: tf.Tensor, *, classes: int, class_weights: tf.Tensor, label_smoothing: float
-) -> tuple:
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Weighted cross-entropy: binary for one logit, categorical for more.
 
     Args:
@@ -31,7 +31,7 @@ def classification_loss(
     return tf.reduce_mean(losses * tf.gather(class_weights, labels)), tf.reduce_mean(tf.cast(right, tf.float32))
 
 
-def segmentation_loss(logits: tf.Tensor, masks: tf.Tensor) -> tuple:
+def segmentation_loss(logits: tf.Tensor, masks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Binary cross-entropy + 1 - soft Dice, ``(2 sum pg + 1) / (sum p + sum g + 1)`` over the batch.
 
     Args:

@@ -1,33 +1,24 @@
-"""predictions.csv and metrics.json: what a run predicted on images it never saw, and how good that is."""
+"""predictions.csv: what a run predicted on images it never saw; and how good that is."""
 
 import csv
 import io
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.metrics.calibration import fit_temperature, to_probabilities
-from common_tf.metrics.classification import (
-    METRICS,
-    best_threshold,
-    classification_metrics,
-    confusion_matrix,
-    grouped_intervals,
-    predicted_classes,
-)
-from common_tf.runs.files import replace_json, replace_text
-from detector_tf.config import DetectorConfig
-from detector_tf.data import DetectorData
-from detector_tf.figures import save_figures
-from detector_tf.folds import fold_folder
-from detector_tf.splits import unleaked
+from common_tf.files import replace_text
+from common_tf.measurement.measurement import Measurement, measure, number
+from common_tf.metrics.classification import METRICS, confusion_matrix, measured_metrics, predicted_classes
 
 PREDICTIONS_FILE = "predictions.csv"
 METRICS_FILE = "metrics.json"
-_FIXED = ("path", "label", "group", "fold", "split", "predicted", "threshold")
+FLOOR = "floor_accuracy_of_the_largest_class"
+CLEAN = "test_without_near_duplicates_of_training"
+_FIXED = ("path", "sha256", "label", "group", "groups_are", "fold", "split", "predicted", "threshold")
+_SINCE_FORMAT_2 = ("sha256", "groups_are")
 
 
 class Predictions:
@@ -45,7 +36,7 @@ class Predictions:
     @property
     def truth(self) -> np.ndarray:
         """``(n,)`` class numbers."""
-        return np.array([self.classes.index(row["label"]) for row in self.rows])
+        return np.array([self.classes.index(row["label"]) for row in self.rows], int)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -54,8 +45,14 @@ class Predictions:
 
     @property
     def groups(self) -> np.ndarray:
-        """``(n,)`` near-duplicate groups."""
+        """``(n,)`` names of the group of each."""
         return np.array([row["group"] for row in self.rows])
+
+    @property
+    def groups_are(self) -> str:
+        """What the groups are: patients, near-duplicate groups, drawn heads; of mixed ones, groups."""
+        found = {row["groups_are"] for row in self.rows}
+        return found.pop() if len(found) == 1 else "groups"
 
     @property
     def thresholds(self) -> np.ndarray:
@@ -82,71 +79,49 @@ def read_predictions(run: Path) -> Predictions:
     """Reads the predictions of a run.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or they are damaged or of an earlier version.
     """
     path = Path(run) / PREDICTIONS_FILE
-    try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-    except OSError as error:
-        raise UserError(f"{path}: not found; is {run} the folder of a detector's run that has ended?") from error
-    classes = [name[2:] for name in reader.fieldnames or () if name.startswith("p_")]
-    if not classes or not set(_FIXED) <= set(reader.fieldnames):
-        raise UserError(f"{path}: not the predictions of a detector")
+    classes, rows = read_table(path)
+    if not all(set(_SINCE_FORMAT_2) <= set(row) for row in rows):
+        raise UserError(
+            f"{path}: of an earlier version, which wrote no hashes of the files; convert the run once: "
+            f"python -m detector_tf.conversion {run}"
+        )
     return Predictions(classes, rows)
 
 
-def judge_fold(
-    path: Path, config: DetectorConfig, data: DetectorData, split: Mapping, logits: Mapping, number: int
-) -> dict:
-    """Calibrates on validation, predicts validation and test, and writes predictions.csv and metrics.json.
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The class names and the rows of a predictions.csv, also of earlier versions.
 
-    Args:
-        path: of the fold's run.
-        config: of the run.
-        data: of the run.
-        split: masks of the fold.
-        logits: ``validation`` and ``test``, each ``(n, classes)``.
-        number: of the fold.
-
-    Returns:
-        ``temperature`` and ``threshold``; both chosen on the validation images alone.
+    Raises:
+        UserError: it is missing or damaged.
     """
-    truth = {side: data.images.labels[split[side]] for side in logits}
-    temperature = fit_temperature(logits["validation"], truth["validation"])
-    probabilities = {side: to_probabilities(logits[side], temperature=temperature) for side in logits}
-    threshold = 0.5
-    if len(data.classes) == 2:
-        threshold = best_threshold(truth["validation"], probabilities["validation"][:, 1])
-    rows = []
-    for side in ("test", "validation"):
-        for index, chances in zip(np.flatnonzero(split[side]), probabilities[side]):
-            rows.append(
-                {
-                    "path": data.images.names[index],
-                    "label": data.classes[data.images.labels[index]],
-                    "group": f"{data.images.groups[index]:05d}",
-                    "fold": str(number),
-                    "split": side,
-                    **verdict(data.classes, chances, threshold),
-                }
-            )
-    predictions = Predictions(data.classes, rows)
-    predictions.write(path / PREDICTIONS_FILE)
-    test = predictions.select(split="test")
-    metrics = judge(test)
-    metrics.update(temperature=temperature, threshold=threshold)
-    clean = unleaked(data.images, split)[split["test"]]
-    if clean.any() and not clean.all():
-        kept = Predictions(data.classes, [row for row, keep in zip(test.rows, clean) if keep])
-        metrics["test_without_near_duplicates_of_training"] = judge(kept)
-    replace_json(path / METRICS_FILE, plain(metrics))
-    save_figures(path / "figures", test)
-    return {"temperature": temperature, "threshold": threshold}
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            names, rows = list(reader.fieldnames or ()), list(reader)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: not found; is {path.parent} a detector's run that has ended?") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read; continue the run, which writes it again") from error
+    classes = [name[2:] for name in names if name.startswith("p_")]
+    if not classes or not set(names) >= set(_FIXED) - set(_SINCE_FORMAT_2):
+        raise UserError(f"{path}: not the predictions of a detector")
+    if not rows or not all(_is_whole(row, classes) for row in rows):
+        raise UserError(f"{path}: cut or damaged; continue the run, which writes it again")
+    return classes, rows
 
 
-def verdict(classes: Sequence[str], chances: np.ndarray, threshold: float) -> dict:
+def _is_whole(row: Mapping[str, str], classes: Sequence[str]) -> bool:
+    try:
+        numbers = [float(row[name]) for name in ("threshold", *(f"p_{name}" for name in classes))]
+    except (TypeError, ValueError):
+        return False
+    return None not in row and row["label"] in classes and bool(np.isfinite(numbers).all())
+
+
+def verdict(classes: Sequence[str], chances: np.ndarray, threshold: float) -> dict[str, str]:
     """The columns of a row that say what was found.
 
     All digits are kept: rounded, a probability next to the threshold would be read back on its other side.
@@ -161,91 +136,64 @@ def verdict(classes: Sequence[str], chances: np.ndarray, threshold: float) -> di
     return {"predicted": classes[guess], "threshold": repr(float(threshold)), **columns}
 
 
-def judge_run(run: Path, config: DetectorConfig, data: DetectorData, splits: Sequence) -> None:
-    """Pools the folds of a cross-validation, and prints the table of the run."""
-    if config.folds:
-        folds = [read_predictions(fold_folder(run, config, number)) for number in range(len(splits))]
-        pooled = Predictions(data.classes, [row for fold in folds for row in fold.rows])
-        pooled.write(run / PREDICTIONS_FILE)
-        metrics = judge(pooled.select(split="test"))
-        singles = [classification_of(fold.select(split="test")) for fold in folds]
-        metrics["folds"] = singles
-        metrics["mean_over_folds"] = {name: _spread([single[name] for single in singles]) for name in METRICS}
-        replace_json(run / METRICS_FILE, plain(metrics))
-        save_figures(run / "figures", pooled.select(split="test"))
-    print("\n".join(metrics_lines(run)), flush=True)
+def judge(predictions: Predictions) -> dict[str, Any]:
+    """How good predictions are.
 
-
-def _spread(values: Sequence[float]) -> dict:
-    """Mean and standard deviation of a metric over the folds in which it is defined; nan for what is not."""
-    defined = [value for value in values if np.isfinite(value)]
-    return {
-        "mean": float(np.mean(defined)) if defined else float("nan"),
-        "standard_deviation": float(np.std(defined, ddof=1)) if len(defined) > 1 else float("nan"),
-    }
-
-
-def judge(predictions: Predictions) -> dict:
-    """Every metric with its interval over near-duplicate groups, the majority's accuracy as floor, and the
-    confusions.
+    Returns:
+        Every name of `common_tf.metrics.classification.METRICS` and `FLOOR` (the accuracy of always naming the class
+        that most of the images have) as a `Measurement` with its interval over groups; and ``n``, ``groups``,
+        ``groups_are``, ``classes``, ``positive``, ``confusion_matrix``, ``confusion_matrix_rows`` as they are.
     """
     truth, probabilities = predictions.truth, predictions.probabilities
-    thresholds = predictions.thresholds
-    intervals = grouped_intervals(truth, probabilities, predictions.groups, threshold=thresholds)
-    predicted = predicted_classes(probabilities, threshold=thresholds)
+    thresholds, of = predictions.thresholds, predictions.groups_are
     classes = len(predictions.classes)
+    predicted = predicted_classes(probabilities, threshold=thresholds)
+    largest = np.bincount(truth, minlength=classes).argmax()
     return {
-        **intervals,
+        **measured_metrics(truth, probabilities, predictions.groups, threshold=thresholds, of=of),
+        FLOOR: measure(truth == largest, predictions.groups, of=of),
         "n": len(truth),
         "groups": len(set(predictions.groups.tolist())),
-        "interval": "95 % percentile bootstrap over near-duplicate groups, 1,000 resamples",
+        "groups_are": of,
         "classes": list(predictions.classes),
         "positive": predictions.classes[1] if classes == 2 else None,
-        "floor_accuracy_of_the_largest_class": float(np.bincount(truth, minlength=classes).max() / len(truth)),
         "confusion_matrix": confusion_matrix(truth, predicted, classes=classes).astype(int).tolist(),
         "confusion_matrix_rows": "truth",
     }
 
 
-def classification_of(predictions: Predictions) -> dict:
-    """The metrics without intervals."""
-    values = classification_metrics(predictions.truth, predictions.probabilities, threshold=predictions.thresholds)
-    return {**values, "n": len(predictions.rows)}
+def as_record(judged: Any) -> Any:
+    """What `judge` found, for JSON: each `Measurement` as its value, ends, n, groups and kind of interval."""
+    if isinstance(judged, Measurement):
+        return judged.as_dict()
+    if isinstance(judged, Mapping):
+        return {name: as_record(value) for name, value in judged.items()}
+    return judged
 
 
-def metrics_lines(run: Path) -> list:
-    """A run's metrics as lines for a terminal."""
-    metrics = json.loads((Path(run) / METRICS_FILE).read_text(encoding="utf-8"))
-    sides = [("test images", metrics)]
-    clean = metrics.get("test_without_near_duplicates_of_training")
-    if clean:
-        sides.append(("without near-duplicates of training", clean))
+def metrics_lines(judged: Mapping[str, Any]) -> list[str]:
+    """What `judge` found as lines for a terminal, with the spread over folds where there is one."""
+    sides = [("test images", judged)]
+    if CLEAN in judged:
+        sides.append(("without near-duplicates of training", judged[CLEAN]))
     lines = []
-    for title, record in sides:
+    for title, found in sides:
         lines.append(
-            f"{record['n']} {title}, {record['groups']} distinct groups; 95 % intervals over groups; "
-            f"always the largest class: accuracy {record['floor_accuracy_of_the_largest_class']:.3f}"
+            f"{found['n']} {title}, {counted_groups(found['groups'], found['groups_are'])}; 95 % intervals over "
+            f"groups; always the largest class: accuracy {number(found[FLOOR].value)}"
         )
         for name in METRICS:
-            entry = record[name]
-            line = f"  {name:18}{_number(entry['value'])}  [{_number(entry['low'])}, {_number(entry['high'])}]"
-            spread = metrics.get("mean_over_folds", {}).get(name)
-            if spread and record is metrics and spread["standard_deviation"] is not None:
-                line += f"   folds {_number(spread['mean'])} +- {_number(spread['standard_deviation'])}"
+            one = found[name]
+            line = f"  {name:18}{number(one.value):5}  [{number(one.low)}, {number(one.high)}]"
+            spread = found.get("mean_over_folds", {}).get(name)
+            if spread and np.isfinite(spread["standard_deviation"]):
+                line += f"   folds {number(spread['mean'])} +- {number(spread['standard_deviation'])}"
             lines.append(line)
-        lines.append("  confusion matrix, rows = truth: " + ", ".join(record["classes"]))
-        lines += ["    " + "".join(f"{count:6d}" for count in row) for row in record["confusion_matrix"]]
+        lines.append("  confusion matrix, rows = truth: " + ", ".join(found["classes"]))
+        lines += ["    " + "".join(f"{count:6d}" for count in row) for row in found["confusion_matrix"]]
     return lines
 
 
-def _number(value) -> str:
-    return "  -  " if value is None else f"{value:.3f}"
-
-
-def plain(value):
-    """JSON has no nan: what is not defined becomes null."""
-    if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+def counted_groups(count: int, of: str) -> str:
+    """``48 distinct groups``, ``10 patients``."""
+    return f"{count} {of if of == 'patients' else 'distinct groups'}"

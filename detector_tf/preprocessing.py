@@ -5,12 +5,45 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from common_tf.images.head import head_mask
-from common_tf.images.intensity import quantise
-from common_tf.images.preparation import Preparation, prepare
-from common_tf.images.reading import ImageData
+from common_tf.pictures.intensity import quantise
+from common_tf.pictures.picture import Picture
+from common_tf.pictures.preparation import Preparation, prepare
 
 _CLIP_LIMIT, _TILES = 2.0, (8, 8)
+
+
+@dataclass(frozen=True)
+class Enhancement:
+    """The document's "adaptive contrast enhancement and median filtering".
+
+    Both are off by default, because they can hurt: measure them on your data.
+
+    Attributes:
+        median: side of the median filter; 0 for none.
+        clahe: adaptive contrast enhancement.
+    """
+
+    median: int = 0
+    clahe: bool = False
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is done."""
+        return bool(self.median or self.clahe)
+
+    def __call__(self, pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Median filter, then CLAHE (Zuiderveld 1994; clip limit 2, 8x8 tiles), the latter inside the head.
+
+        Args:
+            pixels: ``(size, size)`` uint8.
+            mask: ``(size, size)`` bool, the head.
+        """
+        if self.median:
+            pixels = cv2.medianBlur(pixels, self.median)
+        if self.clahe:
+            enhanced = cv2.createCLAHE(clipLimit=_CLIP_LIMIT, tileGridSize=_TILES).apply(pixels)
+            pixels = np.where(mask, enhanced, pixels)
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -20,31 +53,28 @@ class DetectorInput:
     Attributes:
         preparation: framing and value range; learned from the training files.
         size: side of the network's input.
-        median: side of the median filter; 0 for none.
-        clahe: adaptive contrast enhancement.
+        enhancement: what is done after it.
     """
 
     preparation: Preparation
     size: int
-    median: int
-    clahe: bool
+    enhancement: Enhancement = Enhancement()
 
-    def square(self, image: ImageData) -> np.ndarray:
-        """``(size, size)`` float32 in [0, 1]."""
-        return self.enhance(prepare(image.pixels, self.preparation, bits=image.bits, size=self.size).pixels)
+    def square(self, picture: Picture) -> np.ndarray:
+        """``(size, size)`` uint8, as in training.
 
-    def enhance(self, square: np.ndarray) -> np.ndarray:
-        """Median filter, then CLAHE (Zuiderveld 1994; clip limit 2, 8x8 tiles, 8 bits), the latter inside the head.
-
-        The document's "adaptive contrast enhancement and median filtering"; both are off by default, because they can
-        hurt: measure them on your data.
+        Raises:
+            ValueError: a deep picture, and a preparation that knows only 8 bits: see
+                `detector_tf.inference.TrainedDetector.for_files`.
         """
-        if not (self.median or self.clahe):
-            return square
-        pixels = quantise(square)
-        if self.median:
-            pixels = cv2.medianBlur(pixels, self.median)
-        if self.clahe:
-            enhanced = cv2.createCLAHE(clipLimit=_CLIP_LIMIT, tileGridSize=_TILES).apply(pixels)
-            pixels = np.where(head_mask(square), enhanced, pixels)
-        return pixels.astype(np.float32) / 255
+        if picture.is_deep and self.preparation.depth == 8:
+            raise ValueError("a deep picture wants the preparation of its set; ask for it with for_files")
+        square = prepare(picture, self.preparation, size=self.size)
+        stored = np.round(np.clip(square.pixels, 0, 1) * 65535).astype(np.uint16)
+        pixels = eight_bits(stored) if self.preparation.is_deep else quantise(square.pixels)
+        return self.enhancement(pixels, square.mask)
+
+
+def eight_bits(pixels: np.ndarray) -> np.ndarray:
+    """Stored squares, full range uint8 or uint16, as uint8."""
+    return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257).astype(np.uint8)

@@ -1,33 +1,21 @@
 """Training a detector from a config, or going on with it: one hold-out split, or a cross-validation."""
 
 from pathlib import Path
-from typing import Mapping
 
-import numpy as np
-import tensorflow as tf
-
-from common_tf.metrics.calibration import to_probabilities
-from common_tf.metrics.classification import roc_auc
-from common_tf.runs.config import BUDGET, save_config
-from common_tf.runs.files import replace_json
+from common_tf.runs.config import save_config
+from common_tf.runs.environment import Environment, current_environment, settle_environment, write_environment
 from common_tf.runs.folder import CONFIG_FILE, RunFolder
-from common_tf.runs.model_file import load_model
-from common_tf.splits.audit import audit_lines, audit_record
-from common_tf.splits.labelled import with_splits
-from common_tf.splits.manifest import write_manifest
-from detector_tf.batches import Batches, with_channels
-from detector_tf.config import DetectorConfig
-from detector_tf.data import DetectorData, load_detector_data, split_counts
-from detector_tf.detector import Detector, batched_logits
-from detector_tf.fitting import fit
-from detector_tf.folds import fold_folder, fold_name
-from detector_tf.gradcam import explain_worst
-from detector_tf.inference import two_sided, write_record
-from detector_tf.predictions import judge_fold, judge_run
-from detector_tf.preprocessing import DetectorInput
-from detector_tf.segmentation import train_segmenter
-from detector_tf.splits import make_splits, unleaked
-from detector_tf.weights import build_started
+from common_tf.runs.schedule import Schedule
+from common_tf.runs.session import Outcome, Session
+from common_tf.splits.manifest import MANIFEST_FILE, write_manifest
+from detector_tf.config import DetectorConfig, load_detector_config
+from detector_tf.folds import fold_folder
+from detector_tf.networks import chosen_policy
+from detector_tf.tasks.classify.training import Classification
+from detector_tf.tasks.segment.training import Segmentation
+from detector_tf.tasks.task import Fold, Task
+from detector_tf.trainable import DetectorTrainable
+from detector_tf.weights import build_started, fine_tuned_layers
 
 
 def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto") -> bool:
@@ -35,128 +23,84 @@ def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto") -
 
     Args:
         config: what to train.
-        run: the run folder; each fold of a cross-validation is a run of its own in ``fold-K``.
+        run: the run folder; each fold of a cross-validation is a session of its own in ``fold-K``.
         resume: ``auto`` or ``never``; see `RunFolder`.
 
     Returns:
         True when everything is trained and judged, False when the user stopped it.
 
     Raises:
-        UserError: anything about data, weights, folder or config that the user can mend.
+        UserError: anything about data, weights, folder or config that the user can mend; nothing has been written then.
     """
-    with RunFolder(run, config, resume=resume, budget=BUDGET) as folder:
-        if config.task == "segment":
-            return train_segmenter(folder, config)
-        data = load_detector_data(config)
-        splits = make_splits(data.images, config)
-        _say_data(config, data, splits)
-        # Weights that cannot be had are found out before anything is written.
-        build_started(config, classes=len(data.classes), policy="float32")
-        folder.begin()
-        _write_data(folder.path, config, data, splits)
-        for number, split in enumerate(splits):
-            path = fold_folder(folder.path, config, number)
-            if config.folds:
-                print(f"fold {number + 1} of {config.folds}", flush=True)
-            if not _train_fold(path, config, data, split, number):
+    folds = config.data.folds
+    with RunFolder(run, config, resume=resume, load=load_detector_config) as folder:
+        environment = settle_environment(folder.path, current_environment(chosen_policy(config)))
+        task: Task = Segmentation(config) if config.task == "segment" else Classification(config)
+        task.say()
+        if config.network.is_started:
+            # Weights that cannot be had are found out before anything is written.
+            started = build_started(config, classes=task.classes, policy="float32")
+            fine_tuned_layers(config, started.network)
+        folder.begin(task.data.rows(), task.data.findings, counts=task.data.counts())
+        write_environment(folder.path, environment)
+        concluded = []
+        for number in range(len(task.data.splits)):
+            path = fold_folder(folder.path, number, folds=folds)
+            if folds:
+                print(f"fold {number + 1} of {folds}", flush=True)
+                path.mkdir(exist_ok=True)
+                save_config(path / CONFIG_FILE, config)
+                write_manifest(path / MANIFEST_FILE, task.data.rows(number))
+            fold = task.fold(number)
+            if not _fit(path, config, task, fold, environment).done:
                 print(f"stopped and saved; the same command continues ({folder.path})", flush=True)
                 return False
-        judge_run(folder.path, config, data, splits)
+            concluded.append(fold.conclude(path))
+        task.judge(folder.path, concluded)
         return True
 
 
-def _train_fold(path: Path, config: DetectorConfig, data: DetectorData, split: Mapping, number: int) -> bool:
-    if config.folds:
-        path.mkdir(exist_ok=True)
-        save_config(path / CONFIG_FILE, config)
-        write_manifest(path / "manifest.csv", with_splits(data.rows, split_names(split)))
-    classes = len(data.classes)
-    source = DetectorInput(
-        preparation=data.preparation(config, split["train"]), size=config.side, median=config.median, clahe=config.clahe
+def _fit(path: Path, config: DetectorConfig, task: Task, fold: Fold, environment: Environment) -> Outcome:
+    """Trains a fold from where its folder's checkpoint stands, validating after every epoch."""
+    optimisation, steps_per_epoch = config.optimisation, fold.batches.steps_per_epoch
+    total = optimisation.steps or optimisation.epochs * steps_per_epoch
+    started = build_started(config, classes=task.classes, policy=environment.policy)
+    trainable = DetectorTrainable(
+        config,
+        started,
+        folder=path,
+        loss=fold.loss,
+        figures=fold.figures,
+        policy=environment.policy,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total,
     )
-    images = data.cache(source, file=path / "cache" / "images.npy")
-    batches = Batches(
-        images=images,
-        chosen=np.flatnonzero(split["train"]),
-        labels=data.images.labels,
-        channels=config.channels,
-        batch_size=min(config.batch_size, int(split["train"].sum())),
-        seed=config.seed,
+    schedule = Schedule(
+        total_steps=total,
+        steps_per_epoch=steps_per_epoch,
+        save_every_epochs=config.run.save_every,
+        save_every_steps=config.run.save_every_steps,
+        validate_every_steps=0,
+        log_every=config.run.log_every,
+        patience_steps=optimisation.patience * steps_per_epoch,
     )
-    held_out = with_channels(images[split["validation"]], config.channels)
-    truth = data.images.labels[split["validation"]]
-
-    def judge(detector: Detector) -> Mapping[str, float]:
-        return validation_figures(truth, to_probabilities(two_sided(detector.logits(held_out))))
-
-    weights = _class_weights(config, data.images.labels[split["train"]], classes)
-    done = fit(path, config, batches, classes=classes, class_weights=weights, judge=judge, figure=FIGURE)
-    if done:
-        _conclude(path, config, data, split, source, images, number)
-    return done
+    session = Session(
+        path, trainable, schedule, environment, keep=config.run.keep_checkpoints, figure=task.figure,
+        facts={"origin": started.origin},
+    )  # fmt: skip
+    size = f"{started.network.count_params():,} parameters"
+    print(f"{started.spec.backbone}: {size}, {started.origin}; {_where(session, total)}", flush=True)
+    return session.run(fold.batches.from_step)
 
 
-def _conclude(path, config, data, split, source, images, number) -> None:
-    """The best model's predictions on validation and test, its calibration and threshold, and its figures."""
-    model = load_model(path)
-    infer = tf.function(lambda batch: model(batch, training=False), autograph=False, reduce_retracing=True)
-    logits = {}
-    for side in ("validation", "test"):
-        logits[side] = two_sided(batched_logits(infer, with_channels(images[split[side]], config.channels)))
-    calibration = judge_fold(path, config, data, split, logits, number)
-    write_record(path, classes=data.classes, source=source, **calibration)
-    explain_worst(path, model, config, data, split, images)
-
-
-CROSS_ENTROPY_SHARE = 0.2
-FIGURE = (
-    f"1 - ROC-AUC (mean over the classes) + {CROSS_ENTROPY_SHARE:g} x cross-entropy on the validation images; lower is "
-    "better. On thirty images the area alone is often lucky early in a training"
-)
-
-
-def validation_figures(truth: np.ndarray, probabilities: np.ndarray) -> dict:
-    """What chooses the best checkpoint: `FIGURE` as ``score``, and its parts."""
-    chosen = range(1, 2) if probabilities.shape[1] == 2 else range(probabilities.shape[1])
-    areas = [roc_auc(truth == number, probabilities[:, number]) for number in chosen]
-    area = float(np.nanmean(areas)) if np.isfinite(areas).any() else 0.5
-    loss = float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-7)).mean())
-    return {"score": 1 - area + CROSS_ENTROPY_SHARE * loss, "roc_auc": area, "cross_entropy": loss}
-
-
-def _class_weights(config: DetectorConfig, labels: np.ndarray, classes: int) -> np.ndarray:
-    """``n / (classes * n_c)``, or ones."""
-    counts = np.bincount(labels, minlength=classes)
-    return len(labels) / (classes * counts) if config.class_weights else np.ones(classes)
-
-
-def split_names(split: Mapping[str, np.ndarray]) -> list:
-    """The name of each image's split; ``unused`` where it has none."""
-    names = np.full(len(split["train"]), "unused", dtype=object)
-    for name, chosen in split.items():
-        names[chosen] = name
-    return names.tolist()
-
-
-def _say_data(config: DetectorConfig, data: DetectorData, splits) -> None:
-    print(
-        f"data: {config.data}, {len(data.images.names)} images, {len(set(data.images.groups.tolist()))} distinct groups"
-    )
-    for name, counts in split_counts(data, splits[0]).items():
-        label = f"  {name:12}" + ", ".join(f"{count} {split}" for split, count in counts.items())
-        print(label + (f" (fold 1 of {config.folds})" if config.folds else ""))
-    if config.data != "phantom":
-        print("audit:")
-        print("\n".join(audit_lines(data.findings)), flush=True)
-    test = splits[0]["test"]
-    if config.split == "as-given" and not config.folds and test.any():
-        clean = unleaked(data.images, splits[0])
-        print(f"test: {test.sum()} images as given, {clean.sum()} without a near-duplicate in training", flush=True)
-
-
-def _write_data(path: Path, config: DetectorConfig, data: DetectorData, splits) -> None:
-    names = [fold_name(i) for i in np.argmax([split["test"] for split in splits], axis=0)] if config.folds else None
-    rows = with_splits(data.rows, names or split_names(splits[0]))
-    write_manifest(path / "manifest.csv", [*rows, *data.skipped])
-    record = {"counts": [split_counts(data, split) for split in splits], "findings": audit_record(data.findings)}
-    replace_json(path / "audit.json", record)
+def _where(session: Session, total: int) -> str:
+    """Where a session stands before it runs, in words."""
+    start = session.start
+    if not session.restored:
+        return "starting afresh; Ctrl-C saves and stops"
+    if not session.is_complete:
+        return f"continuing after step {start}"
+    if start < total:
+        return f"ended after step {start}, for validation got no better"
+    asked = f"; {total} were asked for" if start > total else ""
+    return f"done after step {start}{asked}; a larger --epochs or --steps continues"

@@ -1,20 +1,25 @@
+"""Every backbone as a detector: saved, reloaded, explained, and started from weights."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from common_tf.backbones import backbones, build_network
 from common_tf.errors import UserError
-from common_tf.runs.model_file import load_model, save_model
-from detector_tf.backbones import CAM_LAYER, backbone_part, build_detector, chosen_policy
-from detector_tf.config import DEFAULT_SIZE, make_config
+from common_tf.runs.saved_detector import load_detector_network, save_detector
+from detector_tf.config import make_config
 from detector_tf.gradcam import grad_cam
+from detector_tf.networks import backbone_part, network_spec
 from detector_tf.weights import build_started
 
-BACKBONES = sorted(CAM_LAYER)
+CLASSIFYING = sorted(name for name, module in backbones().items() if not module.SEGMENTS)
 
 
 def _build(backbone, classes=2, **given):
-    config = make_config({"backbone": backbone, "image_size": 48, "filters": 8, **given})
-    return config, build_detector(config, classes=classes, policy="float32")
+    filters = {"filters": 8} if backbones()[backbone].USES_FILTERS else {}
+    config = make_config({"backbone": backbone, "image_size": 48, **filters, **given})
+    spec = network_spec(config, classes=classes)
+    return spec, build_network(spec, policy="float32")
 
 
 @pytest.fixture
@@ -22,15 +27,17 @@ def squares():
     return np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", CLASSIFYING)
 def test_save_reload_and_explain(backbone, squares, tmp_path):
-    _, model = _build(backbone, classes=3)
+    spec, model = _build(backbone, classes=3)
     batch = tf.constant(squares / 127.5 - 1, tf.float32)
     logits = model(batch, training=False)
     assert logits.shape == (2, 3) and logits.dtype == tf.float32
     (tmp_path / "weights").mkdir()
-    save_model(tmp_path, model)
-    np.testing.assert_array_equal(load_model(tmp_path)(batch, training=False), logits)
+    save_detector(tmp_path, model, spec, step=1)
+    loaded, known = load_detector_network(tmp_path)
+    assert known == spec
+    np.testing.assert_array_equal(loaded(batch, training=False), logits)
     heat = grad_cam(model, squares, target=1)
     assert heat.shape == (2, 48, 48) and heat.min() >= 0 and heat.max() <= 1
     # Sanity check of Adebayo et al. 2018: a map that does not change with the weights explains nothing.
@@ -41,16 +48,8 @@ def test_save_reload_and_explain(backbone, squares, tmp_path):
 
 
 def test_one_logit_for_two_classes():
-    assert _build("small")[1].output_shape == (None, 1)
-    assert _build("small", classes=4)[1].output_shape == (None, 4)
-
-
-def test_auto_takes_bfloat16_only_where_backbone_and_cpu_gain(monkeypatch):
-    for has, wide in ((True, "mixed_bfloat16"), (False, "float32")):
-        monkeypatch.setattr("common_tf.precision.cpu_has_bfloat16", lambda has=has: has)
-        assert chosen_policy(make_config({"backbone": "vgg16"})) == wide
-        assert chosen_policy(make_config({"backbone": "small"})) == "float32"
-    assert chosen_policy(make_config({"backbone": "small", "precision": "bfloat16"})) == "mixed_bfloat16"
+    assert _build("small")[1].output.shape == (None, 1)
+    assert _build("small", classes=4)[1].output.shape == (None, 4)
 
 
 def test_map_of_the_other_class_is_another(squares):
@@ -93,24 +92,22 @@ def test_efficientnet_sees_0_to_255():
 
 def test_original_is_the_documents_network():
     config = make_config({"backbone": "original"})
-    assert config.side == DEFAULT_SIZE["original"] == 50
-    model = build_detector(config, classes=14, policy="float32")
+    model = build_network(network_spec(config, classes=14), policy="float32")
     # 16 filters of 5x5, 23x23x16 flattened into 256, 14 outputs as in its notebook, on one channel.
     assert model.count_params() == (25 * 16 + 16) + (23 * 23 * 16 * 256 + 256) + (256 * 14 + 14)
-    assert (config.epochs, config.learning_rate, config.flip, config.label_smoothing) == (20, 1e-3, False, 0)
 
 
 def test_weights_of_a_file(tmp_path):
-    config, model = _build("vgg16")
+    _, model = _build("vgg16")
     backbone_part(model).save_weights(tmp_path / "vgg.h5")
-    other = make_config({"backbone": "vgg16", "image_size": 48, "weights": str(tmp_path / "vgg.h5"), "seed": 5})
-    started, origin = build_started(other, classes=4, policy="float32")
-    assert "vgg.h5" in origin
-    for mine, theirs in zip(backbone_part(started).get_weights(), backbone_part(model).get_weights()):
+    given = {"backbone": "vgg16", "image_size": 48, "weights": str(tmp_path / "vgg.h5"), "seed": 5}
+    started = build_started(make_config(given), classes=4, policy="float32")
+    assert "vgg.h5" in started.origin
+    for mine, theirs in zip(backbone_part(started.network).get_weights(), backbone_part(model).get_weights()):
         np.testing.assert_array_equal(mine, theirs)
     (tmp_path / "text.h5").write_text("no weights")
     for bad in ("text.h5", "missing.h5"):
-        broken = make_config({"backbone": "vgg16", "image_size": 48, "weights": str(tmp_path / bad)})
+        broken = make_config({**given, "weights": str(tmp_path / bad)})
         with pytest.raises(UserError, match=bad):
             build_started(broken, classes=2, policy="float32")
 
@@ -122,7 +119,7 @@ def test_imagenet_from_keras_cache_or_one_line(tmp_path, monkeypatch):
     def offline(*_, **__):
         raise OSError("no route to host")
 
-    monkeypatch.setattr("keras.src.utils.data_utils.urlretrieve", offline)
+    monkeypatch.setattr("tensorflow.keras.utils.get_file", offline)
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UserError, match="models/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5") as caught:
         build_started(config, classes=2, policy="float32")
@@ -130,5 +127,5 @@ def test_imagenet_from_keras_cache_or_one_line(tmp_path, monkeypatch):
     (tmp_path / "models").mkdir(exist_ok=True)
     prepared = tf.keras.applications.VGG16(include_top=False, weights=None, input_shape=(48, 48, 3))
     prepared.save_weights(tmp_path / "models" / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5")
-    started, _ = build_started(config, classes=2, policy="float32")
-    np.testing.assert_array_equal(backbone_part(started).get_weights()[0], prepared.get_weights()[0])
+    started = build_started(config, classes=2, policy="float32")
+    np.testing.assert_array_equal(backbone_part(started.network).get_weights()[0], prepared.get_weights()[0])

@@ -1,0 +1,1 @@
+"""Which class a slice belongs to, such as tumour or none."""

@@ -1,0 +1,1 @@
+"""Where in a slice the lesion is."""
