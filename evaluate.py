@@ -10,17 +10,17 @@ DIR gets report.html (one self-contained file), report.json, tables/ and figures
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 from common_tf.command_line import run_script
 from common_tf.errors import UserError
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags and evaluates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    folder = dict(metavar="DIR", type=Path)
+    folder: dict = dict(metavar="DIR", type=Path)
     parser.add_argument(
         "--translator", metavar="RUN", type=Path, help="run of train_cyclegan.py, or one of checkpoints/"
     )
@@ -74,5 +74,10 @@ def _compare(runs: Sequence[Path], chosen: dict, command: Sequence[str]) -> Path
     return compare(runs, command=command, **wanted)
 
 
+def run() -> int:
+    """The console script."""
+    return run_script(main)
+
+
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    sys.exit(run())

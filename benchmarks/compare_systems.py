@@ -6,57 +6,84 @@
     python benchmarks/compare_systems.py --runs runs/fields --output report --preset field-strength --models cut
 
 Each system is one run of train_cyclegan.py below --runs with its own ``fast`` defaults; the same command again goes on
-where it was stopped. medgan wants an extractor: a detector's run, with --extractor (else it is left out, and said so).
+where it was stopped. A system whose losses take features wants an extractor: a detector's run, with --extractor (else
+it is left out, and said so). A setting that a system has not is not given to it.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import evaluate  # noqa: E402
 import train_cyclegan  # noqa: E402
 from common_tf.command_line import run_script  # noqa: E402
-from cyclegan_tf.config import MODELS  # noqa: E402
+from common_tf.errors import UserError  # noqa: E402
+from common_tf.runs.config import active_options, options_of, values_of  # noqa: E402
+from cyclegan_tf.config import config_type, make_config  # noqa: E402
+from cyclegan_tf.systems import system_names  # noqa: E402
 
-# Systems that see the images unpaired also see the heads' outlines; pix2pix sees the input itself.
-_OUTLINE = ("--set", "critic_sees_outline=true")
+# Systems that see the images unpaired also see the heads' outlines; one that sees the truth has no such option.
+_OUTLINE = "critic_sees_outline=true"
+_EXTRACTOR = "extractor"
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Parses the flags, trains, compares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True, metavar="DIR", help="folder of the runs")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the report")
     parser.add_argument("--data", default="phantom", help="aligned pairs with train/ and test/, or phantom")
     parser.add_argument("--preset", default="fast", help="of every system (default: %(default)s)")
-    parser.add_argument("--models", nargs="+", default=list(MODELS), metavar="MODEL")
+    parser.add_argument("--models", nargs="+", default=list(system_names()), metavar="MODEL")
     parser.add_argument("--steps", default="1600", help="budget of every system (default: %(default)s)")
     parser.add_argument("--image-size", default="128")
-    parser.add_argument("--extractor", metavar="RUN", help="detector's run for medgan")
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="for every system")
-    arguments = parser.parse_args(argv)
-    done = []
-    for model in arguments.models:
-        if model == "medgan" and not arguments.extractor:
-            print("medgan: left out, it wants --extractor RUN")
-            continue
-        words = ["--model", model, "--preset", arguments.preset, "--data", arguments.data]
-        words += ["--run", str(arguments.runs / model)]
-        words += ["--steps", arguments.steps, "--image-size", arguments.image_size]
-        words += () if model == "pix2pix" else _OUTLINE
-        words += ["--set", f"extractor={arguments.extractor}"] if model == "medgan" else []
-        for setting in arguments.set:
-            words += ["--set", setting]
+    parser.add_argument("--extractor", metavar="RUN", help="detector's run for systems whose losses take features")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="for every system that has the setting"
+    )
+    return run_script(lambda _: _compare(parser.parse_args(argv)))
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    commands = {model: _words(model, arguments) for model in arguments.models}
+    for model, words in commands.items():
+        if words is None:
+            print(f"{model}: left out, it wants --extractor RUN")
+    chosen = {model: words for model, words in commands.items() if words is not None}
+    if len(chosen) < 2:
+        raise UserError(f"--models {' '.join(arguments.models)}: wants two or more systems that can be trained")
+    for model, words in chosen.items():
         print(f"=== {model}", flush=True)
-        code = run_script(train_cyclegan.main, words)
-        if code:
-            return code
-        done.append(str(arguments.runs / model))
+        train_cyclegan.main(words)
+    runs = [str(arguments.runs / model) for model in chosen]
     pairs = [] if arguments.data == "phantom" else ["--pairs", arguments.data]
-    return run_script(evaluate.main, ["--compare", *done, *pairs, "--output", str(arguments.output)])
+    evaluate.main(["--compare", *runs, *pairs, "--output", str(arguments.output)])
+
+
+def _words(model: str, arguments: argparse.Namespace) -> list[str] | None:
+    """The command line of a system's training; ``None`` where it lacks an extractor."""
+    config = make_config({"model": model, "preset": arguments.preset})
+    settings = [setting for setting in (_OUTLINE, *arguments.set) if _has(model, setting)]
+    if _EXTRACTOR in active_options(type(config), values_of(config)):
+        if not arguments.extractor:
+            return None
+        settings.append(f"{_EXTRACTOR}={arguments.extractor}")
+    words = ["--model", model, "--preset", arguments.preset, "--data", arguments.data]
+    words += ["--run", str(arguments.runs / model)]
+    words += ["--steps", arguments.steps, "--image-size", arguments.image_size]
+    for setting in settings:
+        words += ["--set", setting]
+    return words
+
+
+def _has(model: str, setting: str) -> bool:
+    name = setting.partition("=")[0]
+    if not any(name in options_of(config_type(one)) for one in system_names()):
+        raise UserError(f"--set {setting}: no system has it")
+    return name in options_of(config_type(model))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from skimage.metrics import structural_similarity
 
 from common_tf.metrics.frechet import frechet_distance
 from common_tf.metrics.kernel import kernel_distance
-from common_tf.metrics.similarity import ssim
+from common_tf.metrics.similarity.ssim import ssim
 
 
 def _by_square_root(first: np.ndarray, second: np.ndarray) -> float:

@@ -38,20 +38,20 @@ def _row_step(name: str, extractor: str):
         step = NotebookStep()
         a, b = tf.constant(images[0]), tf.constant(images[1])
         return lambda: float(step(a, b)), "float32"
-    from common_tf.precision import precision_policy
+    from common_tf.arithmetic import precision_policy
     from common_tf.threads import use_threads_for_two_halves
     from cyclegan_tf.config import make_config
-    from cyclegan_tf.translators import build_translator
+    from cyclegan_tf.systems import system_class
 
     use_threads_for_two_halves()
     words, _, precision = name.partition(", ")
     preset, _, model = words.partition(" ")
-    config = make_config(
-        {"preset": preset, "model": model or "cyclegan", "precision": precision or "auto", "extractor": extractor}
-    )
-    policy = precision_policy(config.precision)
-    translator = build_translator(config, policy=policy, total_steps=1000)
-    batch = {key: tf.constant(images[i][..., : config.channels]) for i, key in enumerate("ab")}
+    given = {"preset": preset, "model": model or "cyclegan", "precision": precision or "auto"}
+    config = make_config(given | ({"extractor": extractor} if model == "medgan" else {}))
+    policy = precision_policy(config.run.precision)
+    translator = system_class(config.model)(config, policy=policy, total_steps=1000)
+    batch = {key: tf.constant(images[i][..., : config.data.channels]) for i, key in enumerate("ab")}
+    batch |= {f"mask_{key}": tf.ones((1, 256, 256, 1)) for key in "ab"}
     numbers = itertools.count()
 
     def run() -> float:
@@ -84,17 +84,18 @@ def main() -> None:
     arguments = parser.parse_args()
     names = [BASELINE, *arguments.presets]
     if arguments.systems:
-        from cyclegan_tf.config import MODELS
+        from cyclegan_tf.systems import system_names
 
-        names = [f"fast {model}" for model in MODELS if model != "medgan" or arguments.extractor]
+        models = ("cyclegan", *(model for model in system_names() if model != "cyclegan"))
+        names = [f"fast {model}" for model in models if model != "medgan" or arguments.extractor]
     context = multiprocessing.get_context("spawn")
     rows = {}
     for name in names:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(name, arguments.extractor, theirs), daemon=True)
+        near, far = context.Pipe()
+        process = context.Process(target=_serve, args=(name, arguments.extractor, far), daemon=True)
         process.start()
-        theirs.close()  # so that a row that dies ends the run instead of blocking it
-        rows[name] = dict(pipe=ours, process=process, policy=ours.recv(), seconds=[])
+        far.close()  # so that a row that dies ends the run instead of blocking it
+        rows[name] = dict(pipe=near, process=process, policy=near.recv(), seconds=[])
     for _ in range(arguments.rounds):
         for row in rows.values():
             row["pipe"].send(True)

@@ -1,28 +1,34 @@
 """Several translators on one table: same test images, floors, intervals, sizes and costs."""
 
-import hashlib
-import json
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.images.grid import SYNTHETIC_NOTICE, save_grid
-from common_tf.images.pairs import PairedPictures, pair_folder, read_pairs
+from common_tf.files import read_json
+from common_tf.measurement.measurement import plain_number
+from common_tf.measurement.tables import Column, Row, Table
 from common_tf.metrics.distribution import sliced_wasserstein
-from common_tf.splits.manifest import read_manifest
-from cyclegan_tf.data import held_out_phantoms, training_phantoms
-from evaluation_tf.cache import ArrayCache
-from evaluation_tf.measurement import Column, Figure, Row, Section, Table, plain_number
-from evaluation_tf.outputs import Outputs
-from evaluation_tf.report import REPORT_FILE, open_output, write_report
-from evaluation_tf.similarity import IN_MASK, fitted_floors, interval_groups, interval_words, measure
-from evaluation_tf.slices import phantom_pairs
+from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
+from common_tf.runs.session import STATUS_FILE
+from common_tf.sources.drawn import DRAWN
+from common_tf.sources.pairs import DEFAULT_ORDER
+from common_tf.sources.source import listed
+from evaluation_tf.floors import copy_floor, fitted_floors
+from evaluation_tf.images import Images
+from evaluation_tf.output import ReportFolder
+from evaluation_tf.pairs import PairFolder, Pairs, drawn_pairs, folder_pairs, open_pairs
+from evaluation_tf.parts import Figure, Section
+from evaluation_tf.provenance import command_words, config_words, time_words
+from evaluation_tf.report import write_report
+from evaluation_tf.seen import seen_cases_by
+from evaluation_tf.similarity import similarity_cells, similarity_columns
+from evaluation_tf.translations import Translations
 
 _SHOWN = 4
-_METRICS = tuple(column for column in IN_MASK if column.key in ("mae", "rmse", "psnr", "ssim", "pearson"))
+_LONGEST_TITLE = 22
 _TEXTURE = Column(
     "swd",
     "Texture distance",
@@ -40,9 +46,9 @@ _COST = (
 )
 # Tabulated in the founding document "on BraTS", for CT to MRI; no source, and BraTS holds no CT.
 _DOCUMENT = {
-    "CycleGAN": (0.034, 0.058, 25.7, 0.85),
-    "pix2pix": (0.041, 0.064, 23.9, 0.82),
-    "UNIT": (0.049, 0.073, 22.4, 0.79),
+    "CycleGAN": {"mae": 0.034, "rmse": 0.058, "psnr": 25.7, "ssim": 0.85},
+    "pix2pix": {"mae": 0.041, "rmse": 0.064, "psnr": 23.9, "ssim": 0.82},
+    "UNIT": {"mae": 0.049, "rmse": 0.073, "psnr": 22.4, "ssim": 0.79},
 }
 
 
@@ -50,10 +56,10 @@ def compare(
     runs: Sequence[Path],
     *,
     output: Path,
-    data: Optional[str],
-    pairs: Optional[Path],
-    pair_order: str,
-    command: Sequence[str],
+    data: str | None = None,
+    pairs: Path | None = None,
+    pair_order: str = DEFAULT_ORDER,
+    command: Sequence[str] = (),
 ) -> Path:
     """Writes a report with one table a direction, and one of sizes and costs.
 
@@ -74,153 +80,169 @@ def compare(
     if len(runs) < 2:
         raise UserError("--compare: wants two or more runs")
     began = time.monotonic()
-    cache = open_output(output)
-    loaded = [Outputs(run, cache) for run in runs]
-    domains = loaded[0].translator.config.domain_names
-    for one in loaded:
-        if one.translator.config.domain_names != domains:
-            mine = ", ".join(one.translator.config.domain_names)
-            raise UserError(
-                f"--compare {one.run}: its domains are {mine}, those of {loaded[0].run} {', '.join(domains)}"
-            )
-    test, fitting, words = _pairs(loaded, data, pairs, pair_order)
-    (output / "figures").mkdir(parents=True, exist_ok=True)
-    (output / "tables").mkdir(exist_ok=True)
-    section = Section(
-        key="comparison",
-        title="Translation systems, compared",
-        intro=f"Every run on the same {len(test.names)} {words}, inside the head mask, beside floors that need no "
-        "learning to speak of, and beside the founding document's table, whose numbers have no source. The intensity "
-        "table and pix2pix learn from aligned pairs; the other systems see the same images unpaired.",
-    )
-    names = _names(loaded)
-    for source in domains:
-        if any(source in one.sources for one in loaded):
-            _direction(section, loaded, names, source, test, fitting, output / "figures")
-    section.tables.append(_costs(loaded, names))
-    _say_ranks(section, domains)
-    write_report(
-        output,
-        title="Translation systems, compared",
-        subtitle=f"{len(loaded)} runs; {words}; {time.strftime('%Y-%m-%d')}",
-        sections=[section],
-        highlights=[],
-        gaps=[],
-        provenance=_provenance(loaded, command, time.monotonic() - began, cache),
-    )
-    return output / REPORT_FILE
+    with ReportFolder(output) as folder:
+        loaded = [Translations(run, folder.cache) for run in runs]
+        domains = loaded[0].domains
+        for one in loaded:
+            if one.domains != domains:
+                raise UserError(
+                    f"--compare {one.run}: its domains are {', '.join(one.domains)}, those of {loaded[0].run} "
+                    f"{', '.join(domains)}"
+                )
+        test, fitting, words = _test_pairs(loaded, data, pairs, pair_order)
+        section = Section(
+            key="comparison",
+            title="Translation systems, compared",
+            intro=f"Every run on the same {len(test)} {words}, inside the head mask, beside floors that need no "
+            "learning to speak of, and beside the founding document's table, whose numbers have no source. The "
+            "intensity table and pix2pix learn from aligned pairs; the other systems see the same images unpaired.",
+            warnings=test.caveats,
+        )
+        names = _names(loaded)
+        for source in domains:
+            if any(source in one.sources for one in loaded):
+                _direction(section, loaded, names, source, test, fitting, folder)
+        section.tables.append(_costs(loaded, names))
+        _say_ranks(section, domains)
+        return write_report(
+            folder,
+            title="Translation systems, compared",
+            subtitle=f"{len(loaded)} runs; {words}; {time.strftime('%Y-%m-%d')}",
+            sections=[section],
+            gaps=[],
+            warnings=[],
+            provenance=_provenance(loaded, command, time_words(time.monotonic() - began, folder.cache)),
+        )
 
 
-def _pairs(loaded: Sequence[Outputs], data, pairs, pair_order) -> tuple:
-    configs = [one.translator.config for one in loaded]
+def _test_pairs(
+    loaded: Sequence[Translations], data: str | None, pairs: Path | None, order: str
+) -> tuple[Pairs, Pairs | None, str]:
     if pairs is not None:
-        folder = Path(pairs)
-        test = read_pairs(pair_folder(folder, "test") or folder, domains=configs[0].domain_names, order=pair_order)
-        training = pair_folder(folder, "train")
-        fitting = read_pairs(training, domains=configs[0].domain_names, order=pair_order) if training else None
-        _refuse_seen(loaded, test)
-        patients = len(np.unique(test.groups))
-        return test, fitting, f"pairs of {patients} {test.group_word} ({folder.name})"
-    if data not in (None, "phantom") or any(config.data != "phantom" for config in configs):
+        opened = open_pairs(pairs, domains=loaded[0].domains, order=order)
+        for one in loaded:
+            _refuse_seen(one, opened)
+        test, fitting = folder_pairs(opened, loaded)
+        return test, fitting, f"pairs of {test.group_count} {test.group_word} ({Path(pairs).name})"
+    configs = [one.config for one in loaded]
+    if data not in (None, DRAWN) or any(config.data.data != DRAWN for config in configs):
         raise UserError("--compare: wants aligned pairs; give --pairs DIR (drawn heads only for runs trained on them)")
-    drawn = {(config.seed, config.phantoms, config.image_size, config.phantom_pair) for config in configs}
+    drawn = {
+        (config.optimisation.seed, config.data.phantoms, config.data.image_size, config.data.phantom_pair)
+        for config in configs
+    }
     if len(drawn) > 1:
         raise UserError(
             "--compare: the runs differ in --seed, phantoms or --image-size, so their held-out heads differ"
         )
-    heads = phantom_pairs(held_out_phantoms(configs[0]), configs[0])
-    return heads, phantom_pairs(training_phantoms(configs[0]), configs[0]), "drawn heads that no run has seen"
+    return *drawn_pairs(loaded[0]), "drawn heads that no run has seen"
 
 
-def _refuse_seen(loaded: Sequence[Outputs], test: PairedPictures) -> None:
-    digests = {hashlib.sha256(np.ascontiguousarray(p)).hexdigest() for images in test.images.values() for p in images}
-    for one in loaded:
-        manifest = one.run / "manifest.csv"
-        rows = read_manifest(manifest) if manifest.exists() else []
-        seen = sum(row.split in ("train", "validation") and row.sha256 in digests for row in rows)
-        if seen:
-            raise UserError(
-                f"--compare {one.run}: was trained on {seen} of these images; give test pairs it has not seen"
-            )
+def _refuse_seen(run: Translations, opened: PairFolder) -> None:
+    seen = seen_cases_by(run.run, opened.dataset, flag="--compare")
+    if seen.any():
+        names = listed([case.name for case, mine in zip(opened.dataset.cases, seen) if mine])
+        raise UserError(
+            f"--compare {run.run}: was trained on {int(seen.sum())} of these {len(seen)} pairs, or on nearly the same "
+            f"ones ({names}); give test pairs that it has not seen"
+        )
 
 
-def _names(loaded: Sequence[Outputs]) -> list:
-    models = [one.translator.config.model for one in loaded]
+def _names(loaded: Sequence[Translations]) -> list[str]:
+    models = [one.config.model for one in loaded]
     return [
         f"{model} ({one.run.name})" if models.count(model) > 1 or one.run.name != model else model
         for model, one in zip(models, loaded)
     ]
 
 
-def _direction(section: Section, loaded, names, source: str, test: PairedPictures, fitting, figures: Path) -> None:
+def _direction(
+    section: Section,
+    loaded: Sequence[Translations],
+    names: Sequence[str],
+    source: str,
+    test: Pairs,
+    fitting: Pairs | None,
+    folder: ReportFolder,
+) -> None:
     target = loaded[0].target(source)
-    truth, given = test.images[target], test.images[source]
-    rows, shown, titles = [], [given, truth], [f"{source}, input", f"{target}, truth"]
-    predictions = [(name, np.stack(one.pictures(list(given), source)), "result")
-                   for name, one in zip(names, loaded) if source in one.sources]  # fmt: skip
-    for name, images, _ in predictions:
-        shown.append(images)
-        titles.append(name[:22])
-    predictions += [("floor: copy of the input", given, "floor")]
-    predictions += [
-        (name, images, kind) for name, (images, kind) in fitted_floors(test, fitting, source, target).items()
-    ]
-    how = dict(groups=interval_groups(test), unit=interval_words(test), section=section, cache=loaded[0].cache)
-    for name, images, kind in predictions:
-        cells = measure(images, truth, _METRICS, mask=test.mask, **how)
-        distance = sliced_wasserstein(truth / 255.0, images / 255.0)
-        rows.append(Row(name, {**cells, _TEXTURE.key: plain_number(distance, len(images))}, kind))
-    config = loaded[0].translator.config
-    if source == config.domain_names[0] and config.preset != "field-strength":
+    truth, columns = test.images[target], similarity_columns("head", compared=True)
+    predictions = list(_predictions(loaded, names, source, test, fitting))
+    rows = []
+    for key, name, images, kind in predictions:
+        cells = similarity_cells(
+            images, truth, columns, mask=test.mask, groups=test.interval_groups, of=test.interval_of, section=section,
+            cache=folder.cache,
+        )  # fmt: skip
+        distance = folder.cache.of_sets("swd", sliced_wasserstein, truth, images)
+        rows.append(Row(name, {**cells, _TEXTURE.key: plain_number(distance, len(images))}, kind, key))
+    config = loaded[0].config
+    if source == config.data.domain_names[0] and config.preset != "field-strength":
         for name, values in _DOCUMENT.items():
-            cells = {
-                key: plain_number(value, 0, "as printed in the document")
-                for key, value in zip(("mae", "rmse", "psnr", "ssim"), values)
-            }
-            rows.append(Row(f"the document says: {name}", cells, "document"))
-    section.tables.append(
-        Table(f"compare_{source}2{target}", f"{source} to {target}, inside the head", (*_METRICS, _TEXTURE), rows)
-    )
-    chosen = np.linspace(0, len(given) - 1, min(_SHOWN, len(given))).astype(int)
+            printed = {key: plain_number(value, 0, "as printed in the document") for key, value in values.items()}
+            rows.append(Row(f"the document says: {name}", printed, "document", f"document/{name}"))
+    title = f"{source} to {target}, inside the head"
+    section.tables.append(Table(f"compare_{source}2{target}", title, (*columns, _TEXTURE), rows))
+    given = test.images[source]
+    shown = {f"{source}, input": given, f"{target}, truth": truth}
+    shown.update({name[:_LONGEST_TITLE]: images for _, name, images, kind in predictions if kind == "result"})
+    section.figures.append(_figure(folder, source, target, shown))
+
+
+def _predictions(
+    loaded: Sequence[Translations], names: Sequence[str], source: str, test: Pairs, fitting: Pairs | None
+) -> Iterator[tuple[str, str, Images, str]]:
+    """Key, name, images and kind of each row."""
+    for name, one in zip(names, loaded):
+        if source in one.sources:
+            yield name, name, one.pictures(test.images[source].pictures(), source).images(), "result"
+    target = loaded[0].target(source)
+    for floor in [copy_floor(test, source), *fitted_floors(test, fitting, source, target)]:
+        yield floor.key, floor.name, floor.images, "floor"
+
+
+def _figure(folder: ReportFolder, source: str, target: str, shown: dict[str, Images]) -> Figure:
+    count = len(next(iter(shown.values())))
+    chosen = np.linspace(0, count - 1, min(_SHOWN, count)).astype(int)
     file = f"compare_{source}2{target}.png"
-    save_grid(figures / file, [[images[i] / 255.0 for i in chosen] for images in shown], titles=titles,
-              footer=SYNTHETIC_NOTICE, cell=150)  # fmt: skip
+    columns = [list(images.scaled(chosen)) for images in shown.values()]
+    save_grid(folder.figures / file, columns, titles=list(shown), footer=SYNTHETIC_NOTICE, cell=150)
     caption = f"{source} to {target}: cases spread evenly over the test pairs, not chosen by eye."
-    section.figures.append(Figure(file, caption, caption))
+    return Figure(file, caption, caption)
 
 
-def _costs(loaded: Sequence[Outputs], names: Sequence[str]) -> Table:
+def _costs(loaded: Sequence[Translations], names: Sequence[str]) -> Table:
     rows = []
     for name, one in zip(names, loaded):
-        status_file = one.run / "status.json"
+        status_file = one.run / STATUS_FILE
         cells = {
             "parameters": plain_number(one.parameters / 1e6, 1),
             "best": plain_number(one.translator.record["step"], 1),
         }
         if status_file.exists():
-            status = json.loads(status_file.read_text(encoding="utf-8"))
-            cells["steps"] = plain_number(status["step"], 1)
-            cells["step_time"] = plain_number(status["seconds"] / max(1, status["step"]), 1)
-            cells["minutes"] = plain_number(status["seconds"] / 60, 1)
-        rows.append(Row(name, cells))
+            status = read_json(status_file, way_out="continue the run, which writes it again")
+            step, seconds = status.get("step", 0), status.get("seconds", 0.0)
+            cells["steps"] = plain_number(step, 1)
+            cells["step_time"] = plain_number(seconds / max(1, step), 1)
+            cells["minutes"] = plain_number(seconds / 60, 1)
+        rows.append(Row(name, cells, key=name))
     return Table("costs", "Sizes and costs", _COST, rows, "Times are those of the trainings, beside whatever else ran.")
 
 
-def _say_ranks(section: Section, domains: Sequence[str]) -> None:
-    for source, target in ((domains[0], domains[1]), (domains[1], domains[0])):
+def _say_ranks(section: Section, domains: tuple[str, str]) -> None:
+    for source, target in (domains, domains[::-1]):
         table = section.table(f"compare_{source}2{target}")
         if table is None:
             continue
-        floors = [row.cells["mae"].value for row in table.rows if row.kind == "floor"]
-        below = [row.name for row in table.rows if row.kind == "result" and row.cells["mae"].value >= min(floors)]
+        floors = [row.value("mae") for row in table.rows if row.kind == "floor"]
+        below = [row.name for row in table.rows if row.kind == "result" and row.value("mae") >= min(floors)]
         if below:
             section.warnings.append(f"{source} to {target}: not better than every floor by MAE: {', '.join(below)}")
 
 
-def _provenance(loaded: Sequence[Outputs], command, seconds: float, cache: ArrayCache) -> dict:
-    texts = {"Command": " ".join(command) or "(called from Python)"}
+def _provenance(loaded: Sequence[Translations], command: Sequence[str], time_text: str) -> dict[str, str]:
+    texts = {"Command": command_words(command)}
     for one in loaded:
-        config = (one.run / "config.yaml").read_text(encoding="utf-8")
-        texts[f"Run {one.run.name}"] = f"weights SHA-256 of all {one.weights_hash}\n{config}"
-    texts["Time"] = f"{seconds:.1f} s, {cache.hits} arrays read from the cache, {cache.misses} made"
+        texts[f"Run {one.run.name}"] = f"weights SHA-256 of all {one.weights_hash}\n{config_words(one.run)}"
+    texts["Time"] = time_text
     return texts

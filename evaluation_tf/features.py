@@ -1,19 +1,20 @@
 """Networks that turn images into features for distances between sets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from common_tf.imagenet import load_imagenet
-from common_tf.images.geometry import resize
-from common_tf.runs.model_file import MODEL_FILE
+from common_tf.pictures.geometry import resize
+from common_tf.runs.saved_detector import weights_digest
 from detector_tf.batches import with_channels
 from detector_tf.folds import fold_folders
 from detector_tf.inference import load_detector
-from evaluation_tf.cache import ArrayCache, content_hash, file_hash
+from evaluation_tf.cache import ArrayCache
+from evaluation_tf.images import Images, content_hash
 
 _BATCH = 16
 
@@ -28,8 +29,8 @@ class Extractor:
         is_inception: whether the distance may be called FID.
         key: hash of the weights.
         size: side of its input; images are resized to it with antialiasing.
-        function: from ``(n, size, size, 3 or 1)`` float32 in [0, 255] to ``(n, dimensions)``.
         channels: of its input.
+        function: from ``(n, size, size, channels)`` float32 in [0, 255] to ``(n, dimensions)``.
     """
 
     name: str
@@ -40,24 +41,22 @@ class Extractor:
     channels: int
     function: Callable[[tf.Tensor], tf.Tensor]
 
-    def features(self, squares: np.ndarray, cache: ArrayCache) -> np.ndarray:
-        """Features of ``(n, side, side)`` uint8 squares, ``(n, dimensions)`` float32.
+    def features(self, squares: Images, cache: ArrayCache) -> np.ndarray:
+        """Features of squares, ``(n, dimensions)`` float32.
 
         Real and translated images take this one path: 8 bits, one antialiased resize, rounded to 8 bits again.
         """
 
-        def compute() -> dict:
+        def compute() -> dict[str, np.ndarray]:
             parts = []
             for start in range(0, len(squares), _BATCH):
-                batch = [
-                    np.round(resize(one.astype(np.float32), self.size, self.size))
-                    for one in squares[start : start + _BATCH]
-                ]
-                batch = with_channels(np.clip(np.stack(batch), 0, 255), self.channels)
+                some = squares.pixels[start : start + _BATCH].astype(np.float32)
+                batch = np.stack([np.round(resize(one, self.size, self.size)) for one in some])
+                batch = with_channels(np.clip(batch, 0, 255), self.channels)
                 parts.append(np.asarray(self.function(tf.constant(batch, tf.float32))))
             return {"features": np.concatenate(parts)}
 
-        return cache.arrays(content_hash("features", self.key, self.size, squares), compute)["features"]
+        return cache.arrays(content_hash("features", self.key, self.size, squares.digest), compute)["features"]
 
 
 def inception(weights: str) -> Extractor:
@@ -105,19 +104,20 @@ def detector_features(run: Path) -> Extractor:
     run = fold_folders(run)[0]
     detector = load_detector(run)
     pooled = tf.keras.Model(detector.model.input, detector.model.get_layer("features").output)
+    side, channels = detector.model.input.shape[1], detector.model.input.shape[-1]
+    backbone = detector.config.network.backbone
 
     @tf.function(autograph=False, reduce_retracing=True)
     def function(images):
         return pooled(images / 127.5 - 1.0, training=False)
 
     return Extractor(
-        name=f"Fréchet distance in {detector.config.backbone} features",
-        description=f"{pooled.output_shape[-1]} pooled features of the tumour detector {run.name} "
-        f"({detector.config.backbone}, {detector.config.side}x{detector.config.side}); no FID: comparable only with "
-        "other rows of this table",
+        name=f"Fréchet distance in {backbone} features",
+        description=f"{pooled.output.shape[-1]} pooled features of the tumour detector {run.name} "
+        f"({backbone}, {side}x{side}); no FID: comparable only with other rows of this table",
         is_inception=False,
-        key=file_hash(run / MODEL_FILE),
-        size=detector.config.side,
-        channels=detector.config.channels,
+        key=weights_digest(run),
+        size=side,
+        channels=channels,
         function=function,
     )

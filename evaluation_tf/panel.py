@@ -1,21 +1,24 @@
 """A detector's run as a judge of pictures: a fold judges only what it has not trained on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Mapping, Optional, Sequence
 
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.images.reading import ImageData
-from common_tf.runs.model_file import MODEL_FILE
+from common_tf.runs.saved_detector import weights_digest
+from common_tf.sources.scanning import Scan
 from detector_tf.folds import fold_folders
 from detector_tf.gradcam import grad_cam
-from detector_tf.inference import load_detector
-from detector_tf.predictions import PREDICTIONS_FILE, read_predictions
-from evaluation_tf.cache import ArrayCache, content_hash, file_hash
+from detector_tf.inference import RECORD_FILE, TrainedDetector, load_detector
+from detector_tf.predictions import read_predictions
+from evaluation_tf.cache import ArrayCache
+from evaluation_tf.images import Pictures, content_hash, file_hash, for_scaled
+from evaluation_tf.seen import seen_by
 
 _NEGATIVE_NAMES = ("notumor", "no_tumor", "no", "healthy", "normal", "negative")
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -41,24 +44,22 @@ class Panel:
 
     Attributes:
         run: its folder.
-        tested: what is known of the images that the run held out: label, group and fold by path.
+        classes: names by class number.
+        tested: what is known of the images that the run held out: a row of its predictions by path.
     """
 
     def __init__(self, run: Path, cache: ArrayCache):
         """Loads a run or all folds of one.
 
         Raises:
-            UserError: no finished run, or classes of which none says "no tumour".
+            UserError: no finished run that names classes, or classes of which none says "no tumour".
         """
         self.run = Path(run)
-        self._folders = fold_folders(self.run)
-        self._detectors = [load_detector(folder) for folder in self._folders]
+        folders = fold_folders(self.run)
+        self._detectors = [load_detector(folder) for folder in folders]
+        self._scaled = [_for_scaled(detector) for detector in self._detectors]
         self._cache = cache
-        self._keys = [
-            content_hash(file_hash(folder / MODEL_FILE), vars(one.source), one.temperature)
-            for folder, one in zip(self._folders, self._detectors)
-        ]
-        self.config = self._detectors[0].config
+        self._keys = [content_hash(weights_digest(folder), file_hash(folder / RECORD_FILE)) for folder in folders]
         self.classes = self._detectors[0].classes
         self._negative = 0
         if len(self.classes) > 2:
@@ -66,20 +67,26 @@ class Panel:
             if len(named) != 1:
                 raise UserError(f"{run}: none of its classes {', '.join(self.classes)} says that there is no tumour")
             self._negative = named[0]
-        self.tested: Mapping[str, Mapping[str, str]] = {}
-        if (self.run / PREDICTIONS_FILE).exists():
-            rows = read_predictions(self.run).select(split="test").rows
-            self.tested = {row["path"]: row for row in rows}
+        rows = read_predictions(self.run).select(split="test").rows
+        self.tested: Mapping[str, Mapping[str, str]] = {row["path"]: row for row in rows}
 
     def is_positive(self, label: str) -> bool:
         """Whether a class name means a tumour."""
         return self.classes.index(label) != self._negative
 
-    def judge(self, pictures: Sequence[ImageData], folds: Optional[np.ndarray] = None) -> Verdicts:
+    def seen(self, scans: Sequence[Scan]) -> np.ndarray:
+        """Which files are (nearly) among those that the run was trained on, ``(n,)`` bool.
+
+        Raises:
+            UserError: nobody can tell.
+        """
+        return seen_by(self.run, scans, flag="--detector")
+
+    def judge(self, pictures: Pictures, folds: np.ndarray | None = None) -> Verdicts:
         """Judges pictures of any size.
 
         Args:
-            pictures: decoded files.
+            pictures: scaled ones, or files of the detector's own data.
             folds: ``(n,)`` the one fold that may judge each; ``None`` for the mean of all, for pictures that no fold
                 has trained on.
         """
@@ -88,28 +95,36 @@ class Panel:
             mine = np.arange(len(pictures)) if folds is None else np.flatnonzero(folds == number)
             chances = np.full(len(pictures), np.nan)
             if mine.size:
-                chances[mine] = self._chances(number, [pictures[i] for i in mine])
+                chances[mine] = self._chances(number, pictures if folds is None else pictures.chosen(mine))
             threshold = detector.threshold if len(self.classes) == 2 else 0.5
             by_fold.append((chances, np.where(np.isnan(chances), np.nan, threshold)))
         chances, thresholds = (np.nanmean([one[i] for one in by_fold], axis=0) for i in (0, 1))
         return Verdicts(chances, thresholds)
 
-    def heat(self, picture: ImageData, fold: int = 0) -> tuple:
-        """The square that a fold sees, ``(size, size)`` uint8, and its Grad-CAM for the tumour, ``(size, size)``."""
-        detector = self._detectors[fold]
-        squares = detector.squares([picture])
-        chances = detector.probabilities([picture])[0].copy()
+    def heat(self, pictures: Pictures, index: int, fold: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The square that a fold sees of a picture, ``(size, size)`` uint8, and its Grad-CAM for the tumour."""
+        detector = self._detector(fold, pictures)
+        squares = detector.squares([pictures.items[index]])
+        chances = detector.probabilities([pictures.items[index]])[0].copy()
         chances[self._negative] = -1  # of the kinds of tumour the likeliest
         target = int(chances.argmax())
         return squares[0, ..., 0], grad_cam(detector.model, squares, target=target)[0]
 
-    def _chances(self, number: int, pictures: Sequence[ImageData]) -> np.ndarray:
-        def compute() -> dict:
+    def _detector(self, number: int, pictures: Pictures) -> TrainedDetector:
+        return (self._scaled if pictures.are_scaled else self._detectors)[number]
+
+    def _chances(self, number: int, pictures: Pictures) -> np.ndarray:
+        def compute() -> dict[str, np.ndarray]:
             parts = []
-            for start in range(0, len(pictures), 64):
-                probabilities = self._detectors[number].probabilities(pictures[start : start + 64])
-                parts.append(1.0 - probabilities[:, self._negative])
+            for start in range(0, len(pictures), _AT_ONCE):
+                some = pictures.items[start : start + _AT_ONCE]
+                parts.append(1.0 - self._detector(number, pictures).probabilities(some)[:, self._negative])
             return {"chances": np.concatenate(parts)}
 
-        key = content_hash("verdicts", self._keys[number], *[picture.pixels for picture in pictures])
+        key = content_hash("verdicts", self._keys[number], pictures.are_scaled, pictures.digest)
         return self._cache.arrays(key, compute)["chances"]
+
+
+def _for_scaled(detector: TrainedDetector) -> TrainedDetector:
+    """The detector for pictures that are scaled already."""
+    return replace(detector, source=replace(detector.source, preparation=for_scaled(detector.source.preparation)))

@@ -1,77 +1,60 @@
 """report.html, report.json and tables/*.csv from the sections of an evaluation."""
 
 import base64
-import csv
-import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Mapping, Optional, Sequence
 
 import jinja2
 from markupsafe import Markup
 
-from common_tf.errors import UserError
-from common_tf.runs.files import replace_json, replace_text
-from evaluation_tf.cache import ArrayCache
-from evaluation_tf.measurement import Column, Gap, Highlight, Measurement, Row, Section, Table
+from common_tf.measurement.measurement import Measurement
+from common_tf.measurement.tables import Column, Row, Table
+from evaluation_tf.output import ReportFolder
+from evaluation_tf.parts import Gap, Section
 
 BANNER = "Research only. Synthetic images made by a neural network. Not for diagnosis."
-REPORT_FILE, JSON_FILE = "report.html", "report.json"
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
-def open_output(output: Path) -> ArrayCache:
-    """The cache of an output folder that may be written to: a new one, or one with an earlier report.
-
-    Raises:
-        UserError: the folder holds something else.
-    """
-    output = Path(output)
-    if output.exists() and not output.is_dir():
-        raise UserError(f"--output {output}: is a file; give a folder")
-    ours = (output / JSON_FILE).exists() or (output / "cache").exists()
-    if output.is_dir() and any(output.iterdir()) and not ours:
-        raise UserError(f"--output {output}: holds other files and no report; give a new folder")
-    return ArrayCache(output / "cache")
-
-
 def write_report(
-    output: Path,
+    folder: ReportFolder,
     *,
     title: str,
     subtitle: str,
     sections: Sequence[Section],
-    highlights: Sequence[Highlight],
     gaps: Sequence[Gap],
+    warnings: Sequence[str],
     provenance: Mapping[str, str],
-) -> None:
-    """Writes the report; figures must stand in ``output/figures`` already.
+) -> Path:
+    """Writes the report.
 
     Args:
-        output: folder.
+        folder: with the figures.
         title, subtitle: of the page.
         sections: in order.
-        highlights: for the summary.
-        gaps: whole sections that could not be computed.
+        gaps: whole parts that could not be computed.
+        warnings: of the whole report.
         provenance: titles and texts: commands, configs, hashes, versions.
+
+    Returns:
+        The path of report.html.
     """
-    warnings = [warning for section in sections for warning in section.warnings]
     everything = list(dict.fromkeys([*gaps, *(gap for section in sections for gap in section.gaps)]))
-    for section in sections:
-        for table in section.tables:
-            replace_text(output / "tables" / f"{table.key}.csv", _csv(table))
+    said = list(dict.fromkeys([*warnings, *(warning for section in sections for warning in section.warnings)]))
+    cards = [section.card for section in sections if section.card is not None]
     record = {
         "title": title,
         "banner": BANNER,
-        "warnings": warnings,
-        "not_computed": [vars(gap) for gap in everything],
-        "summary": [vars(item) for item in highlights],
+        "warnings": said,
+        "not_computed": [asdict(gap) for gap in everything],
+        "summary": [asdict(card) for card in cards],
         "sections": {section.key: _record(section) for section in sections},
         "provenance": dict(provenance),
     }
-    replace_json(output / JSON_FILE, record)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters["embedded"] = lambda file: _embedded(output / "figures" / file)
+    environment.filters["embedded"] = lambda file: _embedded(folder.figures / file)
     environment.filters["cell"] = _cell
     environment.filters["texts"] = _text_columns
     environment.filters["common_count"] = _common_count
@@ -80,53 +63,24 @@ def write_report(
         subtitle=subtitle,
         banner=BANNER,
         sections=sections,
-        highlights=highlights,
-        warnings=warnings,
+        cards=cards,
+        warnings=said,
         gaps=everything,
         provenance=list(provenance.items()),
         arrows=_ARROWS,
     )
-    replace_text(output / REPORT_FILE, page)
+    tables = {table.key: table.as_csv() for section in sections for table in section.tables}
+    return folder.publish(page=page, record=record, tables=tables)
 
 
 def _record(section: Section) -> dict:
     return {
         "title": section.title,
         "warnings": list(section.warnings),
-        "not_computed": [vars(gap) for gap in section.gaps],
-        "figures": [vars(figure) for figure in section.figures],
-        "tables": {table.key: _table_record(table) for table in section.tables},
+        "not_computed": [asdict(gap) for gap in section.gaps],
+        "figures": [asdict(figure) for figure in section.figures],
+        "tables": {table.key: table.as_dict() for table in section.tables},
     }
-
-
-def _table_record(table: Table) -> dict:
-    rows = []
-    for row in table.rows:
-        cells = {
-            key: cell.as_dict() if isinstance(cell, Measurement) else {"text": str(cell)}
-            for key, cell in row.cells.items()
-        }
-        rows.append({"name": row.name, "kind": row.kind, **cells})
-    columns = {c.key: {"title": c.title, "definition": c.definition, "better": c.better or None} for c in table.columns}
-    return {"title": table.title, "caption": table.caption, "columns": columns, "rows": rows}
-
-
-def _csv(table: Table) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["row", "kind", "metric", "value", "low", "high", "n", "interval"])
-    for row in table.rows:
-        for column in table.columns:
-            cell = row.cells.get(column.key)
-            if isinstance(cell, Measurement):
-                record = cell.as_dict()
-                values = [record.get(name) for name in ("value", "low", "high", "n", "interval")]
-            elif cell is None:
-                continue
-            else:
-                values = [str(cell), None, None, None, None]
-            writer.writerow([row.name, row.kind, column.key, *values])
-    return buffer.getvalue()
 
 
 def _cell(row: Row, column: Column) -> Markup:
@@ -147,13 +101,13 @@ def _cell(row: Row, column: Column) -> Markup:
     return Markup('<td{} title="{}"><span class="cell">{}</span></td>').format(label, words, inner)
 
 
-def _common_count(row: Row) -> Optional[int]:
+def _common_count(row: Row) -> int | None:
     """The n of a row where all its numbers have the same; ``None`` where they differ or there are none."""
     counts = {cell.n for cell in row.cells.values() if isinstance(cell, Measurement)}
     return counts.pop() if len(counts) == 1 else None
 
 
-def _text_columns(table: Table) -> set:
+def _text_columns(table: Table) -> set[str]:
     return {
         column.key
         for column in table.columns

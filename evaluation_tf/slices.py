@@ -1,25 +1,35 @@
 """The slices that a translator is judged on, as the squares that its networks see."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.images.head import head_mask
-from common_tf.images.intensity import quantise
-from common_tf.images.pairs import PairedPictures
-from common_tf.images.preparation import prepare
-from common_tf.images.reading import ImageData, image_paths, read_image
-from common_tf.splits.groups import group_numbers, near_duplicate_pairs
-from common_tf.splits.manifest import ManifestRow, read_manifest
-from common_tf.splits.scanning import scan_files
-from common_tf.splits.seen import seen_in_training
+from common_tf.pictures.intensity import quantise
+from common_tf.pictures.preparation import Preparation
+from common_tf.pictures.readers import FileFacts
+from common_tf.randomness import Stream
+from common_tf.sources.cache import prepared_slices
+from common_tf.sources.dataset import Dataset, open_dataset
+from common_tf.sources.drawn import DRAWN
+from common_tf.sources.folders import folder_source
+from common_tf.sources.scanning import Scan
+from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source
+from common_tf.splits.manifest import MANIFEST_FILE, read_manifest
 from cyclegan_tf.config import TranslatorConfig
-from cyclegan_tf.data import held_out_phantoms, phantom_side, training_phantoms
-from cyclegan_tf.inference import TrainedTranslator
-from evaluation_tf.cache import ArrayCache, content_hash, file_hash
+from cyclegan_tf.data import translation_source
+from cyclegan_tf.systems import system_class
+from evaluation_tf.images import Images, for_scaled
+from evaluation_tf.recorded import RecordedFiles
+from evaluation_tf.seen import seen_cases_by
+from evaluation_tf.translations import Translations
+
+_REFERENCE = Stream("evaluation.training_slices")
+_FITTED = 300
+_LEFT_OUT = ("unusable files, left out", "blank slices, left out")
+_GROUPS = "groups (near-duplicates, or patients where they are known)"
 
 
 @dataclass(frozen=True)
@@ -28,18 +38,21 @@ class Slices:
 
     Attributes:
         domain: its name.
-        squares: ``(n, size, size)`` uint8, prepared as in training.
-        masks: ``(n, size, size)`` bool, the head.
-        names, groups: of each; near-duplicates share a group.
-        training: ``(m, size, size)`` uint8, real slices of the training set, at most as many as are tested.
+        squares: uint8, prepared as in training.
+        masks: bool, the head.
+        groups: ``(n,)`` near-duplicates (or slices of a patient) share a group.
+        group_word: what the groups are.
+        training: uint8, real slices of the training set, at most as many as are tested; perhaps none.
+        scans: of each slice; empty for drawn heads.
     """
 
     domain: str
-    squares: np.ndarray
-    masks: np.ndarray
-    names: Sequence[str]
+    squares: Images
+    masks: Images
     groups: np.ndarray
-    training: np.ndarray
+    group_word: str
+    training: Images
+    scans: Sequence[Scan] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,9 @@ class TestSet:
         slices: by domain name.
         origin: one sentence.
         warnings: anything that makes the figures worth less.
-        phantoms: the aligned heads where the data are drawn; empty otherwise.
+        cases: the test cases of a run on aligned pairs.
+        training_cases: some of its training's, on which floors are fitted.
+        kind: see `common_tf.sources.source.Source`.
     """
 
     __test__ = False  # no test class, whatever pytest thinks of its name
@@ -58,149 +73,231 @@ class TestSet:
     slices: Mapping[str, Slices]
     origin: str
     warnings: Sequence[str]
-    phantoms: Sequence = ()
+    cases: Sequence[Case] = ()
+    training_cases: Sequence[Case] = ()
+    kind: str = "folders"
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether its heads are drawn."""
+        return self.kind == "drawn"
 
 
-def load_test_set(translator: TrainedTranslator, run: Path, data: str, cache: ArrayCache) -> TestSet:
+def load_test_set(translations: Translations, data: str) -> TestSet:
     """The test slices of both domains: those of the run's manifest, or of a folder that the run did not train on.
 
     Args:
-        translator: of the run.
-        run: its folder.
-        data: ``phantom``, or a folder with testA/ and testB/.
-        cache: of prepared slices.
+        translations: of the run.
+        data: ``phantom``, or a folder as for training; testA/ and testB/ are enough.
 
     Raises:
-        UserError: no such folder, or no slices left to test on.
+        UserError: no such folder, files that are not those of the manifest, or no slices left to test on.
     """
-    if data == "phantom":
-        return _phantoms(translator)
-    folder, manifest = Path(data), Path(run) / "manifest.csv"
+    if data == DRAWN:
+        return _drawn(translations)
+    folder = Path(data)
     if not folder.is_dir():
-        raise UserError(f"--data {data}: no such folder; give one with testA/ and testB/, or phantom")
-    if not manifest.exists():
-        raise UserError(f"{manifest}: not found; without it nobody knows what the run has trained on")
-    names = translator.config.domain_names
-    own = {name: [row for row in read_manifest(manifest) if row.label == name] for name in names}
-    test = {name: [row for row in rows if row.split == "test"] for name, rows in own.items()}
-    if all(rows and all((folder / row.path).exists() for row in rows) for rows in test.values()):
-        return _own(translator, folder, own, test, cache)
-    return _foreign(translator, folder, manifest, cache)
+        raise UserError(f"--data {data}: no such folder; give one with testA/ and testB/, or {DRAWN}")
+    rows = read_manifest(translations.run / MANIFEST_FILE)
+    source = _source(translations.config, folder)
+    known = RecordedFiles(source, rows)
+    if known.has_all_test_slices(translations.domains) and known.is_the_runs_own():
+        return _own(translations, source, known, folder)
+    return _foreign(translations, source, folder)
 
 
-def _own(translator, folder: Path, own: Mapping[str, Sequence[ManifestRow]], test: Mapping, cache) -> TestSet:
-    slices = {}
-    for name, rows in test.items():
-        training = [row for row in own[name] if row.split == "train"]
-        chosen = np.random.default_rng(0).permutation(len(training))[: len(rows)]
+def cases_to_test(cases: Sequence[Case]) -> list[Case]:
+    """The cases to test on: those of a test folder, else those without one, of a validation or training folder."""
+    for wanted in ("test", "", "validation", "train"):
+        found = [case for case in cases if case.given_split == wanted]
+        if found:
+            return found
+    return []
+
+
+def _source(config: TranslatorConfig, folder: Path) -> Source:
+    """As for training; a folder of two domains may lack its training side here."""
+    names = [f"{split}{letter}" for split in SPLIT_FOLDERS for letter in "AB"]
+    present = {item.name.lower() for item in folder.iterdir() if item.is_dir()}
+    if present & {name.lower() for name in names}:
+        return folder_source(folder, domains=config.data.domain_names, needs_training=False)
+    return translation_source(config, data=str(folder), paired=system_class(config.model).wants_pairs)
+
+
+def _own(translations: Translations, source: Source, known: RecordedFiles, folder: Path) -> TestSet:
+    slices, warnings, cases = {}, [], {}
+    for name in translations.domains:
+        test, every = known.rows(name, "test"), known.rows(name, "train")
+        # Aligned pictures of one head stay together.
+        order = _REFERENCE.numpy(0, "pairs" if source.is_aligned else name).permutation(len(every))
+        fitted = order[: _FITTED if source.is_aligned else len(test)]
+        known.verify([every[index] for index in fitted])
+        training = [every[index] for index in sorted(order[: len(test)])]
+        if source.is_aligned:
+            cases = {
+                "cases": [known.case(row) for row in test],
+                "training_cases": [known.case(every[index]) for index in sorted(fitted)],
+            }
+        if known.leaked(name):
+            warnings.append(
+                f"{known.leaked(name)} of {len(test)} {name} test slices share a group with slices that the run was "
+                "trained on"
+            )
+        if known.extra(name):
+            warnings.append(
+                f"{known.extra(name)} {name} test files of {folder.name} are not in the run's manifest; left out"
+            )
+        scans = [known.scan(row) for row in test]
+        preparation = translations.translator.preparations[name]
+        if preparation.depth == 8:
+            preparation = translations.preparation(_facts(scans), source=name, flag=f"--data {folder}")
+        warnings += _clipped(name, scans, preparation)
         slices[name] = _slices(
-            translator,
+            translations,
+            preparation,
             name,
-            [folder / row.path for row in rows],
-            groups=np.array([row.group for row in rows]),
-            training=[folder / training[i].path for i in sorted(chosen)],
-            cache=cache,
+            [known.case(row) for row in test],
+            scans,
+            groups=np.array([row.group for row in test]),
+            group_word=_GROUPS,
+            training=([known.case(row) for row in training], [known.scan(row) for row in training]),
         )
-    return TestSet(slices, "the test slices of the run's own manifest, whole near-duplicate groups", ())
+    origin = "the test slices of the run's own manifest, whole near-duplicate groups"
+    return TestSet(slices, origin, tuple(warnings), kind=source.kind, **cases)
 
 
-def _foreign(translator, folder: Path, manifest: Path, cache: ArrayCache) -> TestSet:
+def _facts(scans: Sequence[Scan]) -> dict[str, FileFacts]:
+    return {scan.name: scan.facts for scan in scans if scan.facts is not None}
+
+
+def _clipped(label: str, scans: Sequence[Scan], preparation: Preparation) -> list[str]:
+    """As in training, what lies above white stays white; but it is said."""
+    above = sum(
+        scan.facts is not None and scan.facts.bits > 8 and scan.facts.largest > preparation.high for scan in scans
+    )
+    if not above or not preparation.depth:
+        return []
+    return [
+        f"{above} {label} test slices hold values above {preparation.high:g}, the white of the training; they are "
+        "clipped"
+    ]
+
+
+def _foreign(translations: Translations, source: Source, folder: Path) -> TestSet:
     slices, warnings = {}, ["these are not the data that the run was trained on"]
-    for letter, name in zip("AB", translator.config.domain_names):
-        sides = [folder / f"{kind}{letter}" for kind in ("test", "train")]
-        side = next((candidate for candidate in sides if candidate.is_dir()), None)
-        if side is None:
-            raise UserError(f"--data {folder}: neither the run's test files nor a folder test{letter} are in it")
-        files = [file for file in scan_files(image_paths(side), label=name, given_split="test") if not file.problem]
-        seen = seen_in_training(files, manifest, flag="--translator")
-        if seen.any():
-            warnings.append(f"{int(seen.sum())} of {len(files)} {name} slices are in the run's training; left out")
-        kept = [file for file, drop in zip(files, seen) if not drop]
+    test = {name: cases_to_test([case for case in source.cases if name in case.files]) for name in translations.domains}
+    both = list({case.name: case for cases in test.values() for case in cases}.values())
+    for name, cases in test.items():
+        if not cases:
+            raise UserError(f"--data {folder}: holds no slices of {name}; give a folder with testA/ and testB/")
+    dataset = open_dataset(replace(source, cases=both), bad_files="skip")
+    warnings += [
+        f"{folder.name}: {finding.text}"
+        for finding in dataset.findings
+        if finding.severity == "warning" or finding.topic in _LEFT_OUT
+    ]
+    seen = seen_cases_by(translations.run, dataset, flag="--translator")
+    for name in translations.domains:
+        mine = [index for index, case in enumerate(dataset.cases) if name in case.files]
+        kept = [index for index in mine if not seen[index]]
+        if len(kept) < len(mine):
+            warnings.append(f"{len(mine) - len(kept)} of {len(mine)} {name} slices are in the run's training; left out")
         if not kept:
-            raise UserError(f"--data {folder}: no {name} slice in {side.name} that the run has not trained on")
-        groups = group_numbers(len(kept), near_duplicate_pairs(kept))
-        slices[name] = _slices(translator, name, [file.path for file in kept], groups=groups, training=[], cache=cache)
-    return TestSet(slices, f"all usable slices of {folder.name} that the run has not seen", tuple(warnings))
+            raise UserError(f"--data {folder}: no usable {name} slice in it that the run has not trained on")
+        slices[name] = _foreign_slices(translations, dataset, name, kept, folder)
+    origin = f"all usable slices of {folder.name} that the run has not seen"
+    aligned = [case for case, drop in zip(dataset.cases, seen) if not drop] if source.is_aligned else []
+    return TestSet(slices, origin, tuple(warnings), cases=aligned, kind=source.kind)
+
+
+def _foreign_slices(translations: Translations, dataset: Dataset, name: str, kept: list[int], folder: Path) -> Slices:
+    scans = [next(scan for scan in dataset.scans[index] if scan.label == name) for index in kept]
+    preparation = translations.preparation(_facts(scans), source=name, flag=f"--data {folder}")
+    return _slices(
+        translations,
+        preparation,
+        name,
+        [dataset.cases[index] for index in kept],
+        scans,
+        groups=dataset.groups[kept],
+        group_word=dataset.group_word,
+        training=([], []),
+    )
+
+
+def _drawn(translations: Translations) -> TestSet:
+    config = translations.config
+    heads, training = translations.held_out_heads, translations.training_heads
+    # Unpaired systems see every head by itself, framed as it was found.
+    aligned = system_class(config.model).wants_pairs
+    slices = {}
+    for name in translations.domains:
+        # Domain B never saw these heads in training, but they are of the same kind: a reference may use them.
+        mine, theirs = (
+            list(cases) if aligned else [_alone(case, name) for case in cases]
+            for cases in (heads, training[: len(heads)])
+        )
+        # What is drawn is scaled; a run on files may take other values of theirs for black and white.
+        own = translations.translator.preparations[name]
+        slices[name] = _slices(
+            translations,
+            own if config.data.data == DRAWN else for_scaled(own),
+            name,
+            mine,
+            (),
+            groups=np.arange(len(heads)),
+            group_word="drawn heads",
+            training=(theirs, ()),
+        )
+    warnings = () if config.data.data == DRAWN else ("the run was trained on real slices; these heads are drawn",)
+    origin = "drawn heads that no training of this seed sees"
+    return TestSet(slices, origin, warnings, kind="drawn")
+
+
+def _alone(case: Case, label: str) -> Case:
+    """One picture of a case, without what is known of its head."""
+
+    def load() -> Loaded:
+        loaded = case.load()
+        return Loaded({label: replace(loaded.pictures[label], head=None)}, {label: loaded.facts[label]})
+
+    files = {label: case.files[label]}
+    return replace(case, files=files, load=load, identity=f"{case.identity} alone {label}")
 
 
 def _slices(
-    translator, domain: str, paths: Sequence[Path], *, groups: np.ndarray, training: Sequence[Path], cache: ArrayCache
+    translations: Translations,
+    preparation: Preparation,
+    label: str,
+    cases: Sequence[Case],
+    scans: Sequence[Scan],
+    *,
+    groups: np.ndarray,
+    group_word: str,
+    training: tuple[Sequence[Case], Sequence[Scan]],
 ) -> Slices:
-    missing = [path for path in (*paths, *training) if not path.exists()]
-    if missing:
-        raise UserError(f"--data: {len(missing)} files of the run's manifest are not there ({missing[0]}, ...)")
+    def squares(some: Sequence[Case], theirs: Sequence[Scan]) -> tuple[Images, Images]:
+        size = translations.config.data.image_size
+        made = prepared_slices(
+            some,
+            [[scan] for scan in theirs] or [[] for _ in some],
+            label,
+            preparation,
+            size=size,
+            folder=translations.cache.folder,
+        )
+        pixels = np.asarray(made.pixels)
+        stored = pixels if pixels.dtype == np.uint8 else quantise(made.scaled())
+        return Images.of(stored), Images.of(np.asarray(made.masks))
 
-    def prepared(files: Sequence[Path]) -> np.ndarray:
-        size, preparation = translator.config.image_size, translator.preparations[domain]
-        key = content_hash("prepared", size, preparation, *(file_hash(file) for file in files))
-        pictures = (read_image(file) for file in files)
-        return cache.arrays(key, lambda: {"squares": _squares(translator, domain, pictures)})["squares"]
-
-    squares = prepared(paths)
+    tested, masks = squares(cases, scans)
+    none = Images.of(np.zeros((0, *tested.pixels.shape[1:]), np.uint8))
     return Slices(
-        domain=domain,
-        squares=squares,
-        masks=_masks(translator, squares),
-        names=[path.name for path in paths],
+        domain=label,
+        squares=tested,
+        masks=masks,
         groups=groups,
-        training=prepared(training),
+        group_word=group_word,
+        training=squares(*training)[0] if training[0] else none,
+        scans=scans,
     )
-
-
-def _squares(translator: TrainedTranslator, domain: str, pictures: Iterable[ImageData]) -> np.ndarray:
-    size, preparation = translator.config.image_size, translator.preparations[domain]
-    squares = [quantise(prepare(p.pixels, preparation, bits=p.bits, size=size).pixels) for p in pictures]
-    return np.stack(squares) if squares else np.zeros((0, size, size), np.uint8)
-
-
-def _masks(translator: TrainedTranslator, squares: np.ndarray) -> np.ndarray:
-    if translator.config.framing == "head":
-        return squares > 0  # preparation keeps 0 for what is outside
-    return np.stack([head_mask(square / 255.0) for square in squares])
-
-
-def _phantoms(translator: TrainedTranslator) -> TestSet:
-    config = translator.config
-    heads, training = held_out_phantoms(config), training_phantoms(config)
-    slices = {}
-    for number, name in enumerate(config.domain_names):
-        squares = _squares(
-            translator, name, [drawn_picture(phantom_side(head, number, config.phantom_pair)) for head in heads]
-        )
-        # Domain B never saw these heads in training, but they are of the same kind: a floor may use them.
-        real = [drawn_picture(phantom_side(head, number, config.phantom_pair)) for head in training[: len(heads)]]
-        slices[name] = Slices(
-            domain=name,
-            squares=squares,
-            masks=_masks(translator, squares),
-            names=[f"phantom {index:02d}" for index in range(len(heads))],
-            groups=np.arange(len(heads)),
-            training=_squares(translator, name, real),
-        )
-    warnings = () if config.data == "phantom" else ("the run was trained on real slices; these heads are drawn",)
-    return TestSet(slices, "drawn heads that no training of this seed sees", warnings, phantoms=heads)
-
-
-def phantom_pairs(heads: Sequence, config: TranslatorConfig) -> PairedPictures:
-    """Drawn heads as aligned pairs of a run's domains."""
-    return PairedPictures(
-        names=[f"phantom {index:02d}" for index in range(len(heads))],
-        images={
-            name: np.stack([quantise(phantom_side(head, number, config.phantom_pair)) for head in heads])
-            for number, name in enumerate(config.domain_names)
-        },
-        mask=np.stack([head.head for head in heads]),
-        groups=np.arange(len(heads)),
-        group_word="phantoms",
-        lesion=np.stack([head.lesion for head in heads]),
-    )
-
-
-def drawn_picture(unit: np.ndarray) -> ImageData:
-    """A drawn image in [0, 1] as if read from an 8-bit file."""
-    return stored_picture(quantise(unit))
-
-
-def stored_picture(pixels: np.ndarray) -> ImageData:
-    """uint8 pixels as if read from a file."""
-    return ImageData(pixels=pixels, bits=8, mode="L", format="PNG")

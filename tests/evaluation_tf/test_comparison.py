@@ -10,37 +10,11 @@ import pytest
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-import evaluate
 from benchmarks import compare_systems
-from common_tf.command_line import run_script
-from common_tf.images.intensity import quantise
-from common_tf.images.pairs import read_pairs
-from common_tf.images.phantom import draw_phantom
 
-_TINY = ("generator=unet", "generator_filters=2", "discriminator_filters=2", "phantoms=8", "validation_images=4")
+_TINY = ("generator=unet", "generator_filters=2", "discriminator_filters=2", "validation_images=4")
 TINY = tuple(word for setting in _TINY for word in ("--set", setting))
 MODELS = ("pix2pix", "fastcut")
-
-
-def _run(main, *words) -> int:
-    with contextlib.redirect_stdout(io.StringIO()):
-        return run_script(main, [str(word) for word in words])
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
-    """Strips of drawn heads under train/ and test/; two slices a patient."""
-    folder = tmp_path_factory.mktemp("pairs")
-    rows = ["file,patient"]
-    for split, start, count in (("train", 0, 10), ("test", 50, 4)):
-        (folder / split).mkdir()
-        for seed in range(start, start + count):
-            head = draw_phantom(seed, size=32)
-            strip = [quantise(head.mri), quantise(head.ct), 255 * head.head.astype(np.uint8)]
-            Image.fromarray(np.hstack(strip)).save(folder / split / f"{seed}.png")
-            rows.append(f"{split}/{seed}.png,patient{seed // 2}")
-    (folder / "patients.csv").write_text("\n".join(rows))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -48,56 +22,102 @@ def compared(pairs, tmp_path_factory):
     """What the benchmark leaves: two runs and their report."""
     folder = tmp_path_factory.mktemp("compared")
     words = ("--runs", folder / "runs", "--output", folder / "report", "--data", pairs, "--steps", 1)
-    words += ("--image-size", 32, "--models", *MODELS, *TINY)
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert compare_systems.main([str(word) for word in words]) == 0
+    words += ("--image-size", 32, "--models", *MODELS, *TINY, "--set", "outline_weight=5")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert compare_systems.main([str(word) for word in words]) == 0, said.getvalue()
     return folder
 
 
+def _section(output):
+    return json.loads((output / "report.json").read_text())["sections"]["comparison"]
+
+
 def test_every_system_and_floor_on_the_same_pairs(compared, pairs):
-    section = json.loads((compared / "report" / "report.json").read_text())["sections"]["comparison"]
-    rows = {row["name"]: row for row in section["tables"]["compare_CT2MRI"]["rows"]}
+    section = _section(compared / "report")
+    rows = {row["key"]: row for row in section["tables"]["compare_CT2MRI"]["rows"]}
     assert set(MODELS) < set(rows) and sum(row["kind"] == "floor" for row in rows.values()) == 3
     assert sum(row["kind"] == "document" for row in rows.values()) == 3
     for name in MODELS:
-        assert rows[name]["mae"]["n"] == rows["floor: copy of the input"]["mae"]["n"] == 4
+        assert rows[name]["mae"]["n"] == rows["copy"]["mae"]["n"] == 6
         assert rows[name]["mae"]["low"] < rows[name]["mae"]["value"] < rows[name]["mae"]["high"]
-    test = read_pairs(pairs / "test", domains=("CT", "MRI"))
-    copy = rows["floor: copy of the input"]
-    unit = {name: images / 255.0 for name, images in test.images.items()}
-    errors = [np.abs(ct - mri)[mask].mean() for ct, mri, mask in zip(unit["CT"], unit["MRI"], test.mask)]
-    assert copy["mae"]["value"] == pytest.approx(np.mean(errors), rel=1e-5)
+    tiles = [np.split(np.asarray(Image.open(file)), 3, axis=1) for file in sorted((pairs / "test").glob("*.png"))]
+    errors = [np.abs(ct / 255 - mri / 255)[mask > 0].mean() for mri, ct, mask in tiles]
+    assert rows["copy"]["mae"]["value"] == pytest.approx(np.mean(errors), rel=1e-5)
     similar = []
-    for ct, mri, mask in zip(unit["CT"], unit["MRI"], test.mask):
+    for mri, ct, mask in tiles:
         options = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0, full=True)
-        similar.append(structural_similarity(ct, mri, **options)[1][5:-5, 5:-5][mask[5:-5, 5:-5]].mean())
-    assert copy["ssim"]["value"] == pytest.approx(np.mean(similar), abs=2e-3)
+        inside = mask[5:-5, 5:-5] > 0
+        similar.append(structural_similarity(ct / 255, mri / 255, **options)[1][5:-5, 5:-5][inside].mean())
+    assert rows["copy"]["ssim"]["value"] == pytest.approx(np.mean(similar), abs=2e-3)
     assert "compare_MRI2CT" not in section["tables"]  # both are one-sided
 
 
+def test_few_patients_carry_their_warning(compared):
+    (warning, *_) = _section(compared / "report")["warnings"]
+    assert warning == "the pairs are slices of 3 patients: their intervals say nothing of other patients"
+    assert warning in (compared / "report" / "report.html").read_text()
+
+
 def test_costs_are_those_of_the_runs(compared):
-    section = json.loads((compared / "report" / "report.json").read_text())["sections"]["comparison"]
-    for row in section["tables"]["costs"]["rows"]:
+    for row in _section(compared / "report")["tables"]["costs"]["rows"]:
         status = json.loads((compared / "runs" / row["name"] / "status.json").read_text())
         assert row["steps"]["value"] == status["step"] == 1
         assert row["minutes"]["value"] == pytest.approx(status["seconds"] / 60)
 
 
-def test_what_cannot_be_compared_is_one_line(compared, pairs, tmp_path, capsys):
+def test_a_setting_goes_to_the_systems_that_have_it(compared):
+    """fastcut has an outline, pix2pix sees the input itself."""
+    configs = {name: (compared / "runs" / name / "config.yaml").read_text() for name in MODELS}
+    assert "critic_sees_outline: true" in configs["fastcut"] and "outline_weight: 5.0" in configs["fastcut"]
+    assert "outline" not in configs["pix2pix"]
+
+
+def test_the_benchmark_leaves_out_what_it_cannot_train_and_refuses_what_nobody_has(tmp_path, capsys):
+    def run(*words):
+        return compare_systems.main(["--runs", str(tmp_path), "--output", str(tmp_path / "report"), *words])
+
+    assert run("--models", "medgan", "cut") == 2
+    said = capsys.readouterr()
+    assert "medgan: left out, it wants --extractor RUN" in said.out and "wants two or more systems" in said.err
+    assert run("--models", "cyclegan", "cut", "--set", "colour=red") == 2
+    assert "--set colour=red: no system has it" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_compared_is_one_line(compared, pairs, refused, untrained, tmp_path):
     one, other = (compared / "runs" / name for name in MODELS)
     fields = shutil.copytree(other, tmp_path / "fields")
     config = (fields / "config.yaml").read_text()
     (fields / "config.yaml").write_text(config.replace("domains: CT,MRI", "domains: MRI15T,MRI3T"))
-    seen = shutil.copytree(pairs / "train", tmp_path / "renamed")
+    preparation = (fields / "preparation.yaml").read_text()
+    (fields / "preparation.yaml").write_text(preparation.replace("CT:", "MRI15T:").replace("MRI:", "MRI3T:"))
+    seen = tmp_path / "reencoded"
+    seen.mkdir()
+    for number, file in enumerate(sorted((pairs / "train").glob("*.png"))):
+        Image.open(file).save(seen / f"slice{number}.bmp")
+    drawn = [untrained(tmp_path / name, phantoms=count) for name, count in (("few", 4), ("many", 5))]
     cases = (
         ((one, "--pairs", pairs), "wants two or more runs"),
-        ((one, other, "--pairs", seen), "was trained on"),
+        ((one, other, "--pairs", seen), "was trained on 10 of these 10 pairs"),
         ((one, other), "give --pairs DIR"),
+        (drawn, "the runs differ in --seed, phantoms or --image-size"),
         ((one, fields, "--pairs", pairs), "its domains are MRI15T, MRI3T"),
         ((one, other, "--pairs", pairs, "--detector", one), "does not go with --compare"),
     )
     for words, reason in cases:
-        assert _run(evaluate.main, "--compare", *words, "--output", tmp_path / "out") == 2, words
-        complaint = capsys.readouterr().err
-        assert reason in complaint and complaint.count("\n") == 1, complaint
-        assert not (tmp_path / "out" / "report.html").exists()
+        complaint = refused("--compare", *words, "--output", tmp_path / "out")
+        assert reason in complaint, complaint
+        assert not (tmp_path / "out").exists()
+
+
+def test_drawn_heads_that_no_run_has_seen_need_no_pairs(drawn_run, report, tmp_path):
+    """The figures are those of the training's own scores."""
+    twin = shutil.copytree(drawn_run, tmp_path / "twin")
+    record = report(tmp_path / "out", "--compare", drawn_run, twin)
+    rows = {row["key"]: row for row in record["sections"]["comparison"]["tables"]["compare_MRI2CT"]["rows"]}
+    stored = json.loads((drawn_run / "phantom_scores.json").read_text())["directions"]["MRI2CT"]
+    mine = rows["cyclegan (translator)"]
+    ends = ("value", "low", "high")
+    for metric, cell in stored["translator"].items():
+        assert [mine[metric][end] for end in ends] == [cell[end] for end in ends]

@@ -1,61 +1,35 @@
 """One small evaluation from two runs on drawn heads, looked at from all sides."""
 
-import contextlib
 import csv
-import io
 import json
 import re
 import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import evaluate
-import train_cyclegan
-import train_detector
 from common_tf.command_line import run_script
-from common_tf.images.intensity import quantise
-from common_tf.images.phantom import draw_phantom
-from common_tf.splits.manifest import read_manifest
-from cyclegan_tf.inference import load_translator
-from evaluation_tf.cache import ArrayCache
-from evaluation_tf.slices import load_test_set
+from common_tf.metrics.classification import METRICS
+from common_tf.pictures.intensity import quantise
+from common_tf.pictures.phantom import draw_phantom
 
-NASTY = "<script>alert(1)</script>.png"
-
-
-def _quietly(main, *words) -> int:
-    with contextlib.redirect_stdout(io.StringIO()):
-        return run_script(main, [str(word) for word in words])
+NASTY = "<script>alert(1)<script>.png"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """A translator and a detector, trained for a moment on drawn heads."""
-    folder = tmp_path_factory.mktemp("runs")
-    small = ("--data", "phantom", "--image-size", 32, "--precision", "float32")
-    words = ("--steps", 3, "--set", "phantoms=24", "--set", "generator=unet", "--set", "generator_filters=4")
-    words = (*words, "--set", "discriminator_filters=4")
-    assert _quietly(train_cyclegan.main, "--run", folder / "translator", *small, *words) == 0
-    words = ("--epochs", 2, "--set", "phantoms=60", "--set", "filters=4")
-    assert _quietly(train_detector.main, "--run", folder / "detector", *small, *words) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def evaluated(runs, tmp_path_factory):
-    """The output folder of an evaluation of both, with a case whose name would like to be HTML."""
+def evaluated(drawn_run, detector_run, report, save, tmp_path_factory):
+    """Folder, report.json and words of an evaluation of both, with a case whose name would like to be HTML."""
     cases, output = tmp_path_factory.mktemp("cases"), tmp_path_factory.mktemp("reports") / "report"
-    # The name of a file cannot hold the slash of a closing tag.
-    Image.fromarray(quantise(draw_phantom(7, size=48).ct)).save(cases / NASTY.replace("/", ""))
-    words = ("--translator", runs / "translator", "--detector", runs / "detector", "--cases", cases, "--output", output)
-    assert _quietly(evaluate.main, *words) == 0
-    return output, words
+    save(cases / NASTY, quantise(draw_phantom(7, size=48).ct))
+    (cases / "cut.png").write_bytes((cases / NASTY).read_bytes()[:200])
+    (cases / "notes.txt").write_text("not a picture")
+    words = ("--translator", drawn_run, "--detector", detector_run, "--cases", cases)
+    return output, report(output, *words), words
 
 
 def test_every_number_says_what_it_is(evaluated):
-    record = json.loads((evaluated[0] / "report.json").read_text())
+    output, record, _ = evaluated
     wanted = (
         "distribution",
         "pairs",
@@ -64,13 +38,16 @@ def test_every_number_says_what_it_is(evaluated):
         "diagnosis",
         "detection",
         "gallery",
+        "cases",
         "document_ssim",
         "document",
     )
-    assert set(wanted) <= set(record["sections"])
+    assert list(record["sections"]) == list(wanted)
     numbers = 0
     for section in record["sections"].values():
         for table in section["tables"].values():
+            keys = [row["key"] for row in table["rows"]]
+            assert all(keys) and len(set(keys)) == len(keys), keys
             for row in table["rows"]:
                 for key, column in table["columns"].items():
                     cell = row.get(key)
@@ -78,137 +55,142 @@ def test_every_number_says_what_it_is(evaluated):
                         continue
                     numbers += 1
                     assert column["definition"] and isinstance(cell["n"], int), (row["name"], key)
-                    if "low" in cell:
+                    if cell["low"] is not None:
                         assert cell["interval"]
                         # Resampling adds to a calibration error: its interval may lie above it.
                         assert key == "ece" or cell["value"] is None or cell["low"] <= cell["value"] + 1e-9
     assert numbers > 150
-    assert "NaN" not in (evaluated[0] / "report.json").read_text()
+    assert "NaN" not in (output / "report.json").read_text()
     for title in ("Command", "Data and splits", "Translator", "Detector", "Versions and time"):
         assert record["provenance"][title]
     assert "SHA-256" in record["provenance"]["Translator"]
 
 
 def test_what_cannot_be_computed_is_named(evaluated):
-    record = json.loads((evaluated[0] / "report.json").read_text())
+    record = evaluated[1]
     gaps = {gap["what"]: gap["reason"] for gap in record["not_computed"]}
     assert "inception_v3_weights" in gaps["FID and KID in InceptionV3 features"]
     assert "176x176" in gaps["MS-SSIM"]
+    assert "truncated" in gaps["cut.png"]
+    assert any("1 other files are not read: 1 .txt" in warning for warning in record["warnings"])
     table = record["sections"]["distribution"]["tables"]["distribution_CT2MRI"]
     assert not any("inception" in key for key in table["columns"])
     assert "no FID" in table["columns"]["frechet_detector"]["definition"]
 
 
 def test_floors_stand_beside_the_results(evaluated):
-    record = json.loads((evaluated[0] / "report.json").read_text())
+    record = evaluated[1]
     rows = record["sections"]["pairs"]["tables"]["pairs_CT2MRI_head"]["rows"]
-    kinds = {row["name"]: row["kind"] for row in rows}
-    assert kinds["translator"] == "result"
-    assert sum(kind == "floor" for kind in kinds.values()) == 5
+    kinds = {row["key"]: row["kind"] for row in rows}
+    assert kinds == {"translator": "result", **dict.fromkeys(("copy", "black", "table", "mean", "stranger"), "floor")}
     assert any("below" in item["words"] or "above" in item["words"] for item in record["summary"])
     assert len(record["summary"]) == 5
 
 
+def test_a_figure_has_one_interval_wherever_it_stands(evaluated, drawn_run, detector_run):
+    """In the report, in the scores that the training wrote, and in the detector's metrics.json: to the last bit."""
+    record = evaluated[1]
+    scores = json.loads((drawn_run / "phantom_scores.json").read_text())
+    keys = {"translator": "translator", "floor: copy of the input": "copy", "floor: intensity table": "table"}
+    compared = 0
+    for direction, stored in scores["directions"].items():
+        rows = {row["key"]: row for row in record["sections"]["pairs"]["tables"][f"pairs_{direction}_head"]["rows"]}
+        for name, key in keys.items():
+            for metric, cell in stored[name].items():
+                mine = rows[key][metric]
+                assert [mine[end] for end in ("value", "low", "high", "n", "groups")] == [
+                    cell[end] for end in ("value", "low", "high", "n", "groups")
+                ], (direction, name, metric)
+                compared += 1
+    assert compared == 18
+    stored = json.loads((detector_run / "metrics.json").read_text())
+    (mine, floor) = record["sections"]["detection"]["tables"]["detection"]["rows"]
+    assert {name: mine[name] for name in METRICS} == {name: stored[name] for name in METRICS}
+    assert floor["accuracy"] == stored["floor_accuracy_of_the_largest_class"]
+
+
 def test_the_page_is_one_file_and_text_stays_text(evaluated):
-    page = (evaluated[0] / "report.html").read_text()
+    output = evaluated[0]
+    page = (output / "report.html").read_text()
     assert "&lt;script&gt;alert(1)" in page and "<script" not in page
     assert not re.search(r'(src|href)="(?!data:image/|#)', page)
     assert "url(" not in page and "@import" not in page
     assert "Not for diagnosis" in page
     assert len(page) < 15e6
-    figures = list((evaluated[0] / "figures").rglob("*.png"))
+    figures = list((output / "figures").rglob("*.png"))
     assert page.count("<img ") == len(figures) and page.count('loading="lazy"') == len(figures)
 
 
 def test_tables_are_csv(evaluated):
-    record = json.loads((evaluated[0] / "report.json").read_text())
-    with open(evaluated[0] / "tables" / "pairs_CT2MRI_head.csv", newline="") as stream:
+    output, record, _ = evaluated
+    with open(output / "tables" / "pairs_CT2MRI_head.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     wanted = record["sections"]["pairs"]["tables"]["pairs_CT2MRI_head"]["rows"][0]["mae"]
     mine = next(row for row in rows if row["row"] == "translator" and row["metric"] == "mae")
     assert float(mine["value"]) == wanted["value"] and int(mine["n"]) == wanted["n"]
 
 
-def test_again_it_only_reads(evaluated, capsys):
-    output, words = evaluated
-    before = json.loads((output / "report.json").read_text())
-    assert run_script(evaluate.main, [str(word) for word in words]) == 0
-    after = json.loads((output / "report.json").read_text())
+def test_again_it_only_reads(evaluated, report):
+    output, before, words = evaluated
+    after = report(output, *words)
     assert after["sections"] == before["sections"]
     assert ", 0 made" in after["provenance"]["Versions and time"]
 
 
-def test_a_detector_alone(runs, tmp_path):
-    assert _quietly(evaluate.main, "--detector", runs / "detector", "--output", tmp_path / "out") == 0
-    record = json.loads((tmp_path / "out" / "report.json").read_text())
+def test_a_detector_alone(detector_run, report, tmp_path):
+    record = report(tmp_path / "out", "--detector", detector_run)
     assert set(record["sections"]) == {"detection", "document"}
-    stored = json.loads((runs / "detector" / "metrics.json").read_text())
-    mine = record["sections"]["detection"]["tables"]["detection"]["rows"][0]
-    assert mine["roc_auc"]["value"] == pytest.approx(stored["roc_auc"]["value"])
-    assert mine["sensitivity"]["low"] == pytest.approx(stored["sensitivity"]["low"])
+    assert {gap["what"] for gap in record["not_computed"]} == {"translation"}
+    assert record["sections"]["document"]["tables"]["document"]["rows"][-1]["ours"]["text"].startswith("not measured")
 
 
-def test_a_folder_that_the_run_has_not_seen(runs, tmp_path):
-    """Three slices a side: distances of features are refused with the reason, the rest still comes."""
-    for number, letter in enumerate("AB"):
-        (tmp_path / f"data/test{letter}").mkdir(parents=True)
-        for seed in range(3):
-            head = draw_phantom(900 + seed, size=40)
-            pixels = quantise((head.ct, head.mri)[number])
-            Image.fromarray(pixels).save(tmp_path / f"data/test{letter}/{seed}.png")
-    words = ("--translator", runs / "translator", "--data", tmp_path / "data", "--output", tmp_path / "out")
-    assert _quietly(evaluate.main, *words, "--extractor", runs / "detector") == 0
-    record = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert any("want" in gap["reason"] and "images" in gap["reason"] for gap in record["not_computed"])
-    table = record["sections"]["distribution"]["tables"]["distribution_CT2MRI"]
-    assert all("frechet_detector" not in row for row in table["rows"])
-    assert "pairs" not in record["sections"]
-    assert any("not the data that the run was trained on" in warning for warning in record["warnings"])
-
-
-def test_bad_input_is_one_line(runs, tmp_path, capsys):
-    translator, out = ("--translator", runs / "translator"), ("--output", tmp_path / "out")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "other").mkdir()
+def test_bad_input_is_one_line(drawn_run, detector_run, save, refused, tmp_path):
+    translator, detector = ("--translator", drawn_run), ("--detector", detector_run)
+    out = ("--output", tmp_path / "out")
+    for name in ("empty", "other"):
+        (tmp_path / name).mkdir()
     (tmp_path / "other" / "letter.txt").write_text("mine")
-    broken = tmp_path / "broken"
-    shutil.copytree(runs / "translator", broken)
+    broken = shutil.copytree(drawn_run, tmp_path / "broken")
     shutil.rmtree(broken / "weights")
+    unfinished = shutil.copytree(detector_run, tmp_path / "unfinished")
+    (unfinished / "predictions.csv").unlink()
     for side, size in (("A", 16), ("B", 24)):
-        (tmp_path / "unequal" / side).mkdir(parents=True)
-        Image.fromarray(np.arange(size * size, dtype=np.uint8).reshape(size, size)).save(
-            tmp_path / "unequal" / side / "0.png"
-        )
+        save(tmp_path / "unequal" / side / "0.png", np.arange(size * size, dtype=np.uint8).reshape(size, size))
+    for number in range(2):  # a portrait and a landscape
+        pixels = quantise(draw_phantom(number, size=48).ct)[:, : 48 - 8 * number]
+        for side in "AB":
+            save(tmp_path / "mixed" / side / f"{number}.png", pixels)
     cases = (
-        ((*out,), "nothing to evaluate"),
-        (("--translator", tmp_path / "none", *out), "no such folder"),
-        (("--translator", broken, *out), "no weights in it yet"),
-        (("--detector", tmp_path / "empty", *out), "the folder of a run"),
-        ((*translator, "--data", tmp_path / "none", *out), "no such folder"),
-        ((*translator, "--pairs", tmp_path / "unequal", *out), "pairs must have one size"),
-        ((*translator, "--inception-weights", tmp_path / "no.h5", *out), "no such file"),
-        ((*translator, "--extractor", tmp_path / "empty", *out), "empty"),
-        ((*translator, "--labelled", tmp_path / "empty", *out), "add --detector RUN"),
-        ((*translator, "--output", tmp_path / "other"), "holds other files"),
-        (("--detector", runs / "detector", "--pairs", tmp_path, *out), "add --translator RUN"),
+        ((), "nothing to evaluate"),
+        (("--translator", tmp_path / "none"), "no such folder"),
+        (("--translator", broken), "no weights in it yet"),
+        (("--detector", tmp_path / "empty"), "the folder of a run"),
+        (("--detector", unfinished), "predictions.csv"),
+        ((*translator, "--data", tmp_path / "none"), "no such folder"),
+        ((*translator, "--data", tmp_path / "empty"), "no folder trainA"),
+        ((*translator, "--pairs", tmp_path / "none"), "no such folder"),
+        ((*translator, "--pairs", tmp_path / "empty"), "no pairs"),
+        ((*translator, "--pairs", tmp_path / "unequal"), "must have one size"),
+        ((*translator, "--pairs", tmp_path / "mixed"), "pairs must have one size, found 40x48, 48x48"),
+        ((*translator, "--inception-weights", tmp_path / "no.h5"), "no such file"),
+        ((*translator, "--extractor", tmp_path / "empty"), "empty"),
+        ((*translator, "--labelled", tmp_path / "empty"), "add --detector RUN"),
+        ((*translator, *detector, "--labelled", tmp_path / "none"), "no such folder"),
+        ((*translator, "--cases", tmp_path / "none"), "no such folder"),
+        ((*translator, "--cases", tmp_path / "empty"), "no pictures"),
+        ((*translator, *detector, "--detector-domain", "PET"), "the run's domains are CT, MRI"),
+        ((*detector, "--pairs", tmp_path), "add --translator RUN"),
+        ((*detector, "--cases", tmp_path), "add --translator RUN"),
     )
     for words, reason in cases:
-        assert run_script(evaluate.main, [str(word) for word in words]) == 2, words
-        complaint = capsys.readouterr().err
-        assert complaint.startswith("error: ") and reason in complaint and complaint.count("\n") == 1, complaint
-        assert not (tmp_path / "out" / "report.html").exists()
+        complaint = refused(*words, *out)
+        assert reason in complaint, complaint
+        assert not (tmp_path / "out").exists()
+    assert "holds other files" in refused(*translator, "--output", tmp_path / "other")
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["letter.txt"]
 
 
-def test_training_slices_are_not_tested_on(runs, tmp_path):
-    """No head that is tested was drawn for training or validation, in either domain."""
-    translator = load_translator(runs / "translator")
-    rows = read_manifest(runs / "translator" / "manifest.csv")
-    test = load_test_set(translator, runs / "translator", "phantom", ArrayCache(tmp_path))
-    for number, domain in enumerate(("CT", "MRI")):
-        seeds = {int(row.path.split("/")[1]) for row in rows}
-        drawn = [draw_phantom(seed, size=32) for seed in seeds]
-        seen = {quantise((head.ct, head.mri)[number]).tobytes() for head in drawn}
-        tested = [quantise((head.ct, head.mri)[number]).tobytes() for head in test.phantoms]
-        assert len(seen) == 2 * (24 + 64) and len(tested) == len(test.slices[domain].squares) == 48
-        assert not seen & set(tested)
+def test_help_needs_no_tensorflow(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_script(evaluate.main, ["--help"])
+    assert ended.value.code == 0 and "--detector-domain" in capsys.readouterr().out

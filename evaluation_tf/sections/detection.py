@@ -1,14 +1,15 @@
 """How good is the detector itself, from the predictions it stored on images it never saw?"""
 
-from pathlib import Path
-
-import numpy as np
-
+from common_tf.measurement.measurement import Measurement, number
+from common_tf.measurement.tables import Column, Row, Table
 from common_tf.metrics.classification import METRICS
 from detector_tf.figures import save_figures
-from detector_tf.predictions import judge, read_predictions
-from evaluation_tf.measurement import Column, Figure, Measurement, Row, Section, Table
+from detector_tf.predictions import FLOOR, judge, read_predictions
+from evaluation_tf.context import Context
+from evaluation_tf.parts import Card, Figure, Gap, Section
 
+ORDER = 60
+_FEW_GROUPS = 100
 _BETTER = {"brier": "lower", "ece": "lower"}
 _DEFINITIONS = {
     "accuracy": "share of right predictions at the threshold chosen on validation",
@@ -40,40 +41,44 @@ DETECTION_COLUMNS = tuple(
 )
 
 
-def detection_section(run: Path, figures: Path) -> Section:
-    """The detector's figures from predictions.csv.
-
-    Args:
-        run: of the detector.
-        figures: folder for ROC, precision-recall, calibration and confusion figures.
-
-    Raises:
-        UserError: the run has not ended.
-    """
-    test = read_predictions(run).select(split="test")
+def build(context: Context) -> Section | None:
+    """The detector's figures from predictions.csv."""
+    panel = context.panel
+    if panel is None:
+        context.gaps.append(Gap("the detector's own figures", "no --detector was given"))
+        return None
+    test = read_predictions(panel.run).select(split="test")
+    judged = judge(test)
     section = Section(
         key="detection",
         title="How good is the detector?",
         intro="Computed from the probabilities that the detector stored for its own test images, calibrated and "
-        "thresholded on validation images only. Intervals are over near-duplicate groups.",
+        f"thresholded on validation images only. Intervals are over {judged['groups_are']}.",
     )
-    record = judge(test)
-    cells = {name: _measurement(record[name]) for name in METRICS}
-    rows = [Row(f"{len(test.rows)} test images of {Path(run).name}", cells)]
-    floor = Measurement(record["floor_accuracy_of_the_largest_class"], record["n"])
-    rows.append(Row("floor: always the largest class", {"accuracy": floor}, "floor"))
-    section.tables.append(Table("detection", "Detection", DETECTION_COLUMNS, rows))
-    save_figures(figures / "detection", test)
+    detector = Row(
+        f"{len(test.rows)} test images of {panel.run.name}", {name: judged[name] for name in METRICS}, key="detector"
+    )
+    floor = Row("floor: always the largest class", {"accuracy": judged[FLOOR]}, "floor", "largest_class")
+    section.tables.append(Table("detection", "Detection", DETECTION_COLUMNS, [detector, floor]))
+    save_figures(context.figures / "detection", test)
     section.figures += [Figure(f"detection/{file}", caption, caption) for file, caption in _FIGURES.items()]
-    if record["groups"] < 100:
+    if judged["groups"] < _FEW_GROUPS:
         section.warnings.append(
-            f"the detector was tested on {record['groups']} distinct images; its intervals are wide"
+            f"the detector was tested on {judged['groups']} distinct images; its intervals are wide"
         )
-    if np.isfinite(record["accuracy"]["low"]) and record["accuracy"]["low"] <= floor.value:
+    accuracy: Measurement = judged["accuracy"]
+    if accuracy.has_interval and accuracy.low <= floor.value("accuracy"):
         section.warnings.append("the detector's accuracy is not surely above naming the largest class every time")
+    section.card = _card(accuracy, judged["roc_auc"], floor.value("accuracy"))
     return section
 
 
-def _measurement(entry) -> Measurement:
-    words = f"95 % percentile bootstrap over {entry['groups']} near-duplicate groups"
-    return Measurement(entry["value"], entry["n"], entry["low"], entry["high"], words)
+def _card(accuracy: Measurement, area: Measurement, floor: float) -> Card:
+    good = accuracy.has_interval and accuracy.low > floor
+    return Card(
+        title="How good is the detector? ROC-AUC",
+        value=area.text(2),
+        detail=f"accuracy {accuracy.text(2)}, n = {accuracy.n}; always the largest class {number(floor, 2)}",
+        verdict="good" if good else "bad",
+        words="surely above guessing" if good else "not surely above guessing",
+    )

@@ -1,0 +1,46 @@
+"""Has a run trained on these images? Its manifest knows, and knows what it held out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from common_tf.sources.dataset import Dataset
+from common_tf.sources.scanning import Scan
+from common_tf.splits.manifest import MANIFEST_FILE, read_manifest
+from common_tf.splits.seen import seen_in_training
+
+_HELD_OUT, _IN_NO_SPLIT = "test", ("unused", "skipped")
+
+
+def seen_by(run: Path, scans: Sequence[Scan], *, flag: str) -> np.ndarray:
+    """Which files are (nearly) among those that a run was trained on, ``(n,)`` bool.
+
+    Outlines of heads can be alike although the patients are not. A file that the run itself held out, in a group that
+    it did not train on, is not taken for one of its training.
+
+    Args:
+        run: its folder.
+        scans: of the files.
+        flag: what the user named the run by, for the error.
+
+    Raises:
+        UserError: no manifest, or one that cannot tell.
+    """
+    seen = seen_in_training(scans, run / MANIFEST_FILE, flag=flag)
+    if not seen.any():
+        return seen
+    rows = [row for row in read_manifest(run / MANIFEST_FILE) if row.split not in _IN_NO_SPLIT]
+    trained = [row for row in rows if row.split != _HELD_OUT]
+    groups, digests = {row.group for row in trained}, {row.sha256 for row in trained}
+    held_out = {row.sha256 for row in rows if row.split == _HELD_OUT and row.group not in groups} - digests
+    return seen & ~np.array([scan.sha256 in held_out for scan in scans], bool)
+
+
+def seen_cases_by(run: Path, dataset: Dataset, *, flag: str) -> np.ndarray:
+    """`seen_by` for cases of one or more pictures: which ones hold any that was seen."""
+    flat = [scan for scans in dataset.scans for scan in scans]
+    owners = np.repeat(np.arange(len(dataset.scans)), [len(scans) for scans in dataset.scans])
+    seen = np.zeros(len(dataset.scans), bool)
+    seen[owners[seen_by(run, flat, flag=flag)]] = True
+    return seen
