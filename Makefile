@@ -1,37 +1,73 @@
 # Two commands do everything: `make demo` (see it work) and `make test`.
-# PYTHON names the interpreter to build .venv from; the first of 3.11, 3.10, 3.9 that is found otherwise.
+#
+# There are two lanes of one code: `addons` (TensorFlow 2.15 with TensorFlow Addons and keras-cv; Python 3.10, 3.11) and
+# `current` (TensorFlow 2.21 with Keras 3; Python 3.10 to 3.13). The machine's Python decides; LANE=current forces the
+# second, PYTHON=/path/to/python names the interpreter to build the environment from.
 
-PYTHON ?= $(shell for v in 3.11 3.10 3.9; do p=$$(command -v python$$v) && $$p -c 'import ensurepip' 2>/dev/null \
-  && { echo $$p; exit; }; done; command -v python3)
-VENV := .venv
+find = $(shell for v in $(1); do p=$$(command -v python$$v) && $$p -c 'import ensurepip' 2>/dev/null && { echo $$p; exit; }; done)
+lane_of = $(shell '$(1)' -c 'import sys, ensurepip; v = sys.version_info[:2]; print("addons" if (3, 10) <= v <= (3, 11) else \
+  "current" if (3, 12) <= v <= (3, 13) else "none")' 2>/dev/null || echo none)
+
+ifndef PYTHON
+  ifeq ($(LANE),current)
+    PYTHON := $(or $(call find,3.13 3.12 3.11 3.10),python3)
+  else
+    PYTHON := $(or $(call find,3.11 3.10 3.13 3.12),python3)
+  endif
+endif
+USUAL := $(call lane_of,$(or $(call find,3.11 3.10 3.13 3.12),$(PYTHON)))
+ifndef LANE
+  LANE := $(call lane_of,$(PYTHON))
+endif
+VENV := $(if $(filter $(LANE),$(USUAL)),.venv,.venv-$(LANE))
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+INSTALLED := $(VENV)/.installed-$(LANE)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/$(LANE).txt
+SAY := @echo "lane $(LANE), $$($(BIN)/python --version), in $(VENV)"
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-more test-suite lint bench clean
 
 demo: $(INSTALLED)
+	$(SAY)
 	$(BIN)/python train_cyclegan.py --data phantom --run runs/demo --image-size 128 --steps 1600 --set phantoms=300 \
 	  --set ema_decay=0.99 --set critic_sees_outline=true
 	$(BIN)/python train_detector.py --data phantom --run runs/demo_detector --image-size 96 --epochs 13 --batch-size 8 \
 	  --set phantoms=600
 	$(BIN)/python evaluate.py --translator runs/demo --detector runs/demo_detector --output runs/demo_report
 
-test: $(INSTALLED) lint
-	$(BIN)/python -m pytest -n auto --dist worksteal
+test: lint test-suite
+
+test-suite: $(INSTALLED)
+	$(SAY)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not more' --cov --cov-report=term
+
+# What takes longer: every system killed and continued, copies of the repository, real data.
+test-more: $(INSTALLED)
+	$(SAY)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m more
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/step_time.py
 
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	@'$(PYTHON)' -c 'import sys, ensurepip; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null || \
-	  { echo "error: Python 3.9, 3.10 or 3.11 with venv is needed (TensorFlow 2.15); name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
-	'$(PYTHON)' -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt wheel
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+$(INSTALLED): setup.cfg pyproject.toml constraints/$(LANE).txt
+	@'$(PYTHON)' -c 'import sys, ensurepip; v = sys.version_info[:2]; sys.exit(not (3, 10) <= v <= \
+	  ((3, 11) if "$(LANE)" == "addons" else (3, 13)))' 2>/dev/null || { echo "error: $(PYTHON): wanted is a Python with venv, \
+	3.10 or 3.11 for the lane addons, 3.10 to 3.13 for the lane current (TensorFlow has no package for later ones); name one: \
+	make PYTHON=/path/to/python3.13" >&2; exit 2; }
+	'$(PYTHON)' -m venv --clear $(VENV)
+	$(PIP) wheel
+	$(PIP) -e '.[$(if $(filter addons,$(LANE)),addons$(comma))test]'
 	touch $@
 
+comma := ,
+
+# A Python that no lane has: the rule above says so, and wants a file that is not there.
+constraints/none.txt:
+
 clean:
-	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache *.egg-info
+	rm -rf .venv .venv-* .pytest_cache .hypothesis .ruff_cache .mypy_cache .coverage* *.egg-info

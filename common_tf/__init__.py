@@ -6,5 +6,7 @@ import os
 # 2.15 wheels print as errors on every machine without a GPU; real failures still arrive as Python exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_WARNINGS", "0")
+# What OpenCV prints of a damaged file is said in the reason for refusing it.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 __version__ = "0.2.0"

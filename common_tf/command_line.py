@@ -13,6 +13,8 @@ _STORAGE_REASONS = {
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
     errno.EACCES: "no permission; choose a folder that you may write to",
     errno.EPERM: "no permission; choose a folder that you may write to",
+    errno.ENOTDIR: "a part of this path is a file; choose another folder",
+    errno.EEXIST: "a part of this path is a file; choose another folder",
     errno.EROFS: "the file system is read-only; choose a folder that you may write to",
 }
 

@@ -142,6 +142,8 @@ class AdversarialTranslator(Translator):
     def cycle_weight(self, step: tf.Tensor) -> tf.Tensor:
         """The weight of the cycle loss at a step; it rises over ``cycle_ramp`` of the training."""
         system = self.config.system
+        if not system.cycle_weight:
+            return tf.constant(0.0)
         steps = system.cycle_ramp * self.total_steps
         return ramp(step, start=system.cycle_weight_start, end=system.cycle_weight, steps=steps)
 

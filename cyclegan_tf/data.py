@@ -12,7 +12,7 @@ from common_tf.sources.cache import PreparedSlices, cache_folder, prepared_slice
 from common_tf.sources.dataset import Dataset, open_dataset, split_lines
 from common_tf.sources.drawn import DRAWN, drawn_domains
 from common_tf.sources.folders import folder_source, is_two_domains
-from common_tf.sources.pairs import holds_pairs, pair_source
+from common_tf.sources.pairs import DEFAULT_ORDER, holds_pairs, pair_source
 from common_tf.sources.pipeline import DomainPipeline
 from common_tf.sources.source import Source
 from common_tf.splits.assignment import assign_patients, assign_splits
@@ -125,9 +125,10 @@ def translation_source(config: TranslatorConfig, *, data: str = "", paired: bool
                 f"--data {data}: trainA/ and trainB/ are unpaired, and --model {config.model} learns from aligned "
                 "pairs; give strips or two folders with the same file names (docs/systems.md), or take --model cyclegan"
             )
-        return folder_source(folder, domains=names)
-    if paired or holds_pairs(folder, names):
+    elif paired or holds_pairs(folder, names):
         return pair_source(folder, domains=names, order=options.pair_order)
+    if options.pair_order != DEFAULT_ORDER and data == options.data:
+        raise UserError(f"--set pair_order={options.pair_order}: does nothing here; {folder} holds no strips of pairs")
     return folder_source(folder, domains=names)
 
 

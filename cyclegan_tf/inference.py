@@ -110,7 +110,7 @@ class TrainedTranslator:
         Raises:
             UserError: gray values whose black or white cannot be known.
         """
-        windows = parse_windows(window, self.config.data.domain_names)
+        windows = parse_windows(window, [source])
         own = self.preparations[source].for_files(facts, name=source, window=windows.get(source))
         return replace(self, preparations={**self.preparations, source: own})
 

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common_tf.arithmetic import precision_policy
+from common_tf.errors import UserError
+from common_tf.files import read_json, replace_json
 from common_tf.pictures.preparation import PREPARATION_FILE, save_preparations
 from common_tf.progress import TrainingProgress
 from common_tf.runs.environment import current_environment, settle_environment
 from common_tf.runs.folder import RunFolder
+from common_tf.runs.saved_detector import weights_digest
 from common_tf.runs.schedule import Schedule
 from common_tf.runs.session import Session
 from common_tf.runs.weights import weights_record
@@ -19,6 +22,8 @@ from cyclegan_tf.trainable import TrainableTranslator
 from cyclegan_tf.translator import Translator
 from cyclegan_tf.truth import is_scored, score_phantom_run
 from cyclegan_tf.validation import Validation
+
+EXTRACTOR_FILE = "extractor.json"
 
 
 def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto") -> bool:
@@ -45,6 +50,7 @@ def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto
         print("\n".join(data.lines(config)), flush=True)
         counts = data.dataset.counts(data.splits, config.data.domain_names)
         folder.begin(data.dataset.rows(data.splits), data.findings, counts=counts, more={"split": config.data.split})
+        _settle_extractor(folder.path, config)
         save_preparations(folder.path / PREPARATION_FILE, {one.name: one.preparation for one in (data.a, data.b)})
         return _train_in(folder.path, config, data, system, environment)
 
@@ -83,6 +89,22 @@ def _train_in(path: Path, config: TranslatorConfig, data: TrainingData, system: 
     else:
         print(f"nothing to do: {outcome.step} steps are done, in {outcome.minutes:.1f} min of training; {path}")
     return outcome.done
+
+
+def _settle_extractor(folder: Path, config: TranslatorConfig) -> None:
+    """A run whose losses look through a detector goes on with that detector and no other."""
+    options = config.system
+    wanted = getattr(options, "perceptual_weight", 0.0) or getattr(options, "style_weight", 0.0)
+    if not wanted or not Path(options.extractor).is_dir():
+        return
+    record, digest = folder / EXTRACTOR_FILE, weights_digest(Path(options.extractor))
+    if not record.exists():
+        replace_json(record, {"extractor": options.extractor, "sha256": digest})
+    elif read_json(record, way_out="restore it, or choose another --run folder").get("sha256") != digest:
+        raise UserError(
+            f"{options.extractor}: has other weights than when {folder} was begun, so its losses would be others; put "
+            "them back, or choose another --run folder"
+        )
 
 
 def _say_start(

@@ -1,4 +1,4 @@
-"""Translating folders of files: one PNG an input, in its place, marked as synthetic, and nothing overwritten."""
+"""Translating folders of files: one PNG an input, in its place, marked as synthetic; nothing of others is replaced."""
 
 import csv
 import io
@@ -48,7 +48,8 @@ def translate_files(
 
     Writes one PNG per input (same place, same name, same size, 8 bits), ``synthetic.csv`` with a line for each, and
     ``contact_sheet.png`` with inputs beside outputs. Every PNG carries the text chunk ``Synthetic``. A folder that
-    holds translations already gets more; one that holds anything else is refused.
+    holds translations already gets more, and what was made of an input of the same name in the same direction is made
+    anew; one that holds anything else is refused.
 
     Args:
         translator: from `load_translator`.
@@ -62,21 +63,26 @@ def translate_files(
             holds other files than translations.
     """
     domain, target, network = translator.direction(direction)
-    source, output = Path(source), Path(output)
+    source, output = Path(source), Path(output).absolute()
     paths, root, notes = _inputs(source)
     earlier = _earlier(output)
+    if source.absolute() in output.parents:
+        raise UserError(f"--output {output}: lies inside the input; give a folder beside it")
     facts = _facts_of(paths, root)
     ranged = translator.for_files(facts, source=domain, window=window)
     notes = [*notes, *_range_notes(ranged, facts, domain)]
     names = _output_names(paths, root)
+    _refuse_taken(earlier, names, root, direction, output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    staging = output.with_name(f".writing-{os.getpid()}-{output.name}")
+    # Where the folder is there, inside it: it may be another disk than what is above it.
+    staging = output / f".writing-{os.getpid()}" if output.exists() else output.with_name(f".writing-{output.name}")
     try:
         staging.mkdir()
         rows = _write_translations(ranged, paths, root, names, domain, target, network, direction, staging)
         kept = [row for row in earlier if row[0] not in set(names.values())]
         replace_text(staging / TABLE_FILE, _table([*kept, *rows]))
-        for file in sorted(staging.rglob("*")):
+        # The table first: whatever ends this half-way, it knows what is here.
+        for file in sorted(staging.rglob("*"), key=lambda file: (file.name != TABLE_FILE, file)):
             if file.is_file():
                 place = output / file.relative_to(staging)
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -127,8 +133,11 @@ def _earlier(output: Path) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     table = output / TABLE_FILE
     if table.is_file():
-        with open(table, newline="", encoding="utf-8") as stream:
-            found = list(csv.DictReader(stream))
+        try:
+            with open(table, newline="", encoding="utf-8") as stream:
+                found = list(csv.DictReader(stream))
+        except (UnicodeDecodeError, csv.Error):
+            found = []
         if not found or set(found[0]) != set(_COLUMNS):
             raise UserError(f"{table}: is not a table of translations; give another --output folder")
         rows = [tuple(row[name] for name in _COLUMNS) for row in found]
@@ -136,7 +145,7 @@ def _earlier(output: Path) -> list[tuple[str, ...]]:
     foreign = sorted(
         path.relative_to(output).as_posix()
         for path in output.rglob("*")
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(output).parts)
     )
     foreign = [name for name in foreign if name not in ours]
     if foreign:
@@ -145,6 +154,21 @@ def _earlier(output: Path) -> list[tuple[str, ...]]:
             "synthetic images do not go beside others, give a new folder"
         )
     return rows
+
+
+def _refuse_taken(earlier, names: dict[Path, str], root: Path, direction: str, output: Path) -> None:
+    """One direction of a slice does not replace the other, nor another input that leads to the same name."""
+    made_of = {row[0]: row[1:3] for row in earlier}
+    other = [
+        name
+        for path, name in names.items()
+        if name in made_of and made_of[name] != (path.relative_to(root).as_posix(), direction)
+    ]
+    if other:
+        raise UserError(
+            f"--output {output}: {listed(other, most=3)} was made of something else (see {TABLE_FILE}); give a new "
+            "folder"
+        )
 
 
 def _facts_of(paths: Sequence[Path], root: Path) -> dict[str, FileFacts]:

@@ -8,10 +8,9 @@ from PIL import Image
 
 import translate
 from common_tf.command_line import run_script
-from common_tf.images.intensity import quantise
-from common_tf.images.phantom import draw_phantom
-from common_tf.runs.config import load_config
-from cyclegan_tf.config import TranslatorConfig
+from common_tf.pictures.intensity import quantise
+from common_tf.pictures.phantom import draw_phantom
+from cyclegan_tf.config import load_translator_config
 
 SHIPPED = sorted(path.parent for path in (Path(__file__).parents[1] / "checkpoints").glob("*/config.yaml"))
 
@@ -42,4 +41,4 @@ def test_is_small_documented_and_says_nothing_of_its_maker(run):
     card = (run / "README.md").read_text()
     for word in ("Data", "split", "steps", "Limits", "not for diagnosis"):
         assert word in card, word
-    assert not Path(load_config(run / "config.yaml", TranslatorConfig).data).is_absolute()
+    assert not Path(load_translator_config(run).data.data).is_absolute()

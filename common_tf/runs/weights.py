@@ -11,6 +11,10 @@ from common_tf.errors import UserError
 from common_tf.files import read_json, replace_file, replace_json
 
 KINDS = ("best", "last")
+_MEND = {
+    "best": "remove it, and the last weights are taken",
+    "last": "continue the run, which writes it again",
+}
 WEIGHTS_ENDING = ".weights.h5"
 """Of files that Keras reads as arrays by the layers they belong to."""
 
@@ -50,10 +54,10 @@ def weights_record(folder: Path) -> dict:
     weights = Path(folder) / "weights"
     for kind in KINDS:
         if (weights / f"{kind}.json").exists():
-            record = read_json(weights / f"{kind}.json", way_out="continue the run, which writes it again")
+            record = read_json(weights / f"{kind}.json", way_out=_MEND[kind])
             if isinstance(record.get("files"), dict) and isinstance(record.get("step"), int):
                 return record
-            raise UserError(f"{weights / kind}.json: names no files; continue the run, which writes it again")
+            raise UserError(f"{weights / kind}.json: names no files; {_MEND[kind]}")
     raise UserError(f"{folder}: no weights in it yet; train until the first checkpoint is saved")
 
 

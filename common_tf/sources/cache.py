@@ -25,7 +25,7 @@ from common_tf.sources.source import Case
 CACHE_VARIABLE = "CT_MRI_CACHE"
 """Environment variable that names the cache folder."""
 
-_VERSION = "1"
+_VERSION = "2"
 _WORKERS = 4
 
 
@@ -109,8 +109,9 @@ def prepared_slices(
 def _key(cases, scans, label: str, preparation: Preparation, size: int) -> str:
     digest = hashlib.sha256(f"{_VERSION} {size} {sorted(asdict(preparation).items())} {label}".encode())
     for case, mine in zip(cases, scans):
-        scan = next((one for one in mine if one.label == label), None)
-        content = case.identity or (scan.sha256 if scan else "") or _bytes_of(case)
+        # Of all of a case's files: what one shows can decide how another is framed.
+        known = " ".join(scan.sha256 for scan in mine) if mine and all(scan.sha256 for scan in mine) else ""
+        content = case.identity or known or _bytes_of(case)
         digest.update(f"\n{content} {case.reading}".encode())
     return digest.hexdigest()[:40]
 

@@ -43,15 +43,14 @@ def assign_splits(
     kinds = np.array(list(labels))
     folders = splits.copy()
     if policy == "grouped":
-        for side in ("validation", "train"):  # the latter last: it wins
-            splits[np.isin(groups, groups[folders == side])] = side
+        _keep_whole(splits, groups)
         for label in sorted(set(labels)):
             if not np.any((kinds == label) & (folders == "test")):
                 wanted = int(test_share * np.sum(kinds == label))
                 training = (kinds == label) & (splits == "train")
                 _draw(splits, groups, training, "test", wanted, _DRAWN.numpy(seed, "test", label))
     for label in sorted(set(labels)):
-        if np.any((kinds == label) & (folders == "validation")):
+        if np.any((kinds == label) & (splits == "validation")):
             continue
         training = (kinds == label) & (splits == "train")
         wanted = min(_LARGEST_VALIDATION, int(np.ceil(validation_share * training.sum())))
@@ -80,7 +79,7 @@ def assign_patients(
     """
     splits = np.array(list(given), dtype=object)
     if policy == "grouped":
-        splits[np.isin(groups, groups[splits == "train"])] = "train"
+        _keep_whole(splits, groups)
     free = np.unique(groups[splits == "train"])
     wanted = [side for side in ("validation", "test") if not np.any(splits == side)]
     if len(free) < len(wanted) + 1:
@@ -91,6 +90,13 @@ def assign_patients(
         mine = np.isin(groups, drawn[number * count : (number + 1) * count])
         splits[mine & (splits == "train")] = side
     return splits.tolist() if np.any(splits == "train") else None
+
+
+def _keep_whole(splits: np.ndarray, groups: np.ndarray) -> None:
+    """A group that stands in several given folders goes to validation as a whole, or to training where it is there."""
+    given = splits.copy()
+    for side in ("validation", "train"):  # the latter last: it wins
+        splits[np.isin(groups, groups[given == side])] = side
 
 
 def _draw(splits, groups, eligible, target: str, wanted: int, random: np.random.Generator) -> None:

@@ -15,7 +15,7 @@ class Generators(SystemOptions):
     """Of systems whose generators can be chosen."""
 
     generator: str = option("light", "generator network", choices=("light", "resnet9", "resnet6", "unet"))
-    generator_filters: int = option(32, "filters of the generator's first layer", minimum=1)
+    generator_filters: int = option(32, "filters of the generator's first layer", minimum=2)
     tutorial_bottleneck: bool = option(False, "keep the dead 1x1 norm of the tutorial's U-Net", needs="generator=unet")
 
 
@@ -23,7 +23,7 @@ class Generators(SystemOptions):
 class OwnGenerators(SystemOptions):
     """Of systems with generators of their own form."""
 
-    generator_filters: int = option(32, "filters of the generator's first layer", minimum=1)
+    generator_filters: int = option(32, "filters of the generator's first layer", minimum=2)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Cycle(SystemOptions):
 
     cycle_weight: float = option(5.0, "weight of the L1 cycle loss", minimum=0)
     cycle_weight_start: float = option(
-        1.0, "weight of the cycle loss at the first step of its ramp", minimum=0, needs="cycle_ramp"
+        1.0, "weight of the cycle loss at the first step of its ramp", minimum=0, needs="cycle_ramp&cycle_weight"
     )
     cycle_ramp: float = option(
         0.5, "share of the training in which the cycle's weights rise to their values; 0 for constant ones", minimum=0,

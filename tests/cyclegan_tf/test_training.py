@@ -78,7 +78,9 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant", ["fast", *(pytest.param(v, marks=pytest.mark.more) for v in VARIANTS if v != "fast")]
+)
 def test_killed_and_continued_equals_uninterrupted_to_the_bit(phantom_folder, tmp_path, variant):
     options = ["--data", phantom_folder, "--steps", "6", "--save-every", "0", "--save-every-steps", "3",
                "--set", "pool_size=2", *VARIANTS[variant]]  # fmt: skip
@@ -153,7 +155,9 @@ def test_the_same_data_elsewhere_continue(trained, phantom_folder, tmp_path):
     assert done.returncode == 0 and "continuing after step 5" in done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty state", "no state"])
+@pytest.mark.parametrize(
+    "damage", ["cut", *(pytest.param(how, marks=pytest.mark.more) for how in ("empty state", "no state"))]
+)
 def test_damaged_checkpoints_are_passed_over(trained, phantom_folder, tmp_path, damage):
     run = shutil.copytree(trained[0], tmp_path / "run")
     assert _run("--data", phantom_folder, "--steps", "5", "--run", run).returncode == 0
@@ -193,7 +197,7 @@ def test_a_run_goes_on_in_its_own_arithmetic(phantom_folder, tmp_path, monkeypat
         monkeypatch.setattr("common_tf.arithmetic.cpu_has_bfloat16", lambda has=has: has)
         done = _run("--data", phantom_folder, "--steps", step, "--run", run)
         assert done.returncode == 0 and "mixed_bfloat16 on" in done.stdout
-    assert "going on in mixed_bfloat16, in which the run was begun" in done.stdout
+    assert "going on in mixed_bfloat16, as the run was begun" in done.stdout
 
 
 def test_ctrl_c_saves_and_continues(phantom_folder, tmp_path):

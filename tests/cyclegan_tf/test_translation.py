@@ -142,6 +142,23 @@ def test_every_input_has_an_output_of_its_own(run, inputs, tmp_path):
     assert len([path for path in (tmp_path / "out").glob("*.png") if path.name != "contact_sheet.png"]) == 4
 
 
+def test_a_translation_replaces_only_its_own(run, inputs, tmp_path, capsys):
+    assert _translate(run, inputs, tmp_path / "out") == 0
+    before = {path: path.read_bytes() for path in _files(tmp_path / "out")}
+    assert _translate(run, inputs, tmp_path / "out", "MRI2CT") == 2
+    assert "was made of something else" in capsys.readouterr().err
+    assert _translate(run, inputs, inputs / "out") == 2
+    assert "lies inside the input" in capsys.readouterr().err and not (inputs / "out").exists()
+    assert {path: path.read_bytes() for path in _files(tmp_path / "out")} == before
+    assert _translate(run, inputs, tmp_path / "out") == 0
+    assert set(_files(tmp_path / "out")) == set(before)
+
+
+def test_a_window_of_the_other_domain_is_refused(run, inputs, tmp_path, capsys):
+    assert _translate(run, inputs, tmp_path / "out", "CT2MRI", "--window", "MRI=0:100") == 2
+    assert "--window MRI=0:100: wants one of CT" in capsys.readouterr().err
+
+
 def test_somebody_elses_pictures_are_not_replaced(run, inputs, tmp_path, capsys):
     real = tmp_path / "real"
     real.mkdir()

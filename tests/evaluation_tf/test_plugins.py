@@ -73,6 +73,7 @@ evaluate.main(["--compare", run, run, "--output", compared])
 """
 
 
+@pytest.mark.more
 def test_a_section_and_a_metric_are_one_file_each(house, drawn_run, tmp_path):
     folders = [tmp_path / name for name in ("report", "compared")]
     command = [sys.executable, "-c", _BOTH, *map(str, (drawn_run, *folders))]

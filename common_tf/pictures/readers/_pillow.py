@@ -23,8 +23,6 @@ _ORIENTATION, _PHOTOMETRIC = 274, 262
 # is set and lifted around each picture would not be safe among threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", message="Corrupt EXIF data")
-# What OpenCV prints of a damaged file is said in the reason for refusing it.
-cv2.setLogLevel(0)
 
 
 def read_with_pillow(content: bytes, *, format: str, deep: bool) -> tuple[Picture, FileFacts]:

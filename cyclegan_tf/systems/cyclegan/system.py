@@ -64,22 +64,24 @@ class System(AdversarialTranslator):
         self.update(tape, totals, critics, step)
         return losses
 
-    def _generator_terms(self, batch: Batch, step: tf.Tensor) -> tuple[Terms, Terms, dict, dict]:
+    def _generator_terms(
+        self, batch: Batch, step: tf.Tensor, *, training: bool = True
+    ) -> tuple[Terms, Terms, dict, dict]:
         """Terms, those of the contrast apart, further figures, and by letter what the critics are shown: real, fake,
         logits of the fake.
         """
         system = self.config.system
         real_a, real_b = batch["a"], batch["b"]
         game = ADVERSARIAL[system.adversarial]
-        fake_b, same_b = self._translate_and_keep(self.a_to_b, real_a, real_b)
-        fake_a, same_a = self._translate_and_keep(self.b_to_a, real_b, real_a)
+        fake_b, same_b = self._translate_and_keep(self.a_to_b, real_a, real_b, training)
+        fake_a, same_a = self._translate_and_keep(self.b_to_a, real_b, real_a, training)
         (fake_a, back_a, out_a, near_a), (fake_b, back_b, out_b, near_b) = fan_out(fake_a, 4), fan_out(fake_b, 4)
         flip = self.cycle_flip(step)
-        cycled_a = self.b_to_a(flip(back_b), training=True)
-        cycled_b = self.a_to_b(flip(back_a), training=True)
+        cycled_a = self.b_to_a(flip(back_b), training=training)
+        cycled_b = self.a_to_b(flip(back_a), training=training)
         shown_a, shown_b = self.to_judge(fake_a, batch, "b"), self.to_judge(fake_b, batch, "a")
-        judged_a = self.critic_a(shown_a, training=True)
-        judged_b = self.critic_b(shown_b, training=True)
+        judged_a = self.critic_a(shown_a, training=training)
+        judged_b = self.critic_b(shown_b, training=training)
         terms: Terms = {
             "adversarial_a_to_b": (game.generator(judged_b), system.adversarial_weight),
             "adversarial_b_to_a": (game.generator(judged_a), system.adversarial_weight),
@@ -116,7 +118,8 @@ class System(AdversarialTranslator):
     def _term_sizes(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
         variables = self.a_to_b.trainable_variables + self.b_to_a.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
-            terms, contrast, _, _ = self._generator_terms(batch, step)
+            # To look must change nothing: no dropout counter, no vector of a spectral norm.
+            terms, contrast, _, _ = self._generator_terms(batch, step, training=False)
             weighted = {name: weight * value for name, (value, weight) in {**terms, **contrast}.items()}
         results = {}
         for name, value in weighted.items():
@@ -125,8 +128,10 @@ class System(AdversarialTranslator):
             results[f"gradient_{name}"] = tf.linalg.global_norm(gradients)
         return results
 
-    def _translate_and_keep(self, generator: tf.keras.Model, source: tf.Tensor, target: tf.Tensor) -> tuple:
+    def _translate_and_keep(
+        self, generator: tf.keras.Model, source: tf.Tensor, target: tf.Tensor, training: bool
+    ) -> tuple:
         """The source translated, and the target left unchanged (``None`` where the identity loss has no weight)."""
         if not self.config.system.identity_weight:
-            return generator(source, training=True), None
-        return tuple(tf.split(generator(tf.concat([source, target], axis=0), training=True), 2))
+            return generator(source, training=training), None
+        return tuple(tf.split(generator(tf.concat([source, target], axis=0), training=training), 2))

@@ -12,8 +12,8 @@ bounds the last convolution of the generator and the discriminators, tanh the ou
 condition. At inference there is no slice to be conditioned on: a running mean of the training slices stands in for it,
 and in a quarter of the training steps too.
 
-The condition never shows the slice that the same step's cycle must return, in whichever way that is flipped: the answer
-would stand in the question.
+The condition is not drawn from the step's own slices, which its cycle must return: the answer would stand in the
+question. (Where one pass over the data ends and the next begins, two steps may draw the same slice.)
 """
 
 from collections.abc import Mapping

@@ -332,7 +332,7 @@ def test_weights_missing_damaged_or_of_another_network_are_refused(tmp_path):
 def test_a_damaged_record_of_weights_is_named(tmp_path, content):
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "best.json").write_text(content)
-    with pytest.raises(UserError, match="best.json: .*continue the run, which writes it again"):
+    with pytest.raises(UserError, match="best.json: .*remove it"):
         weights_record(tmp_path)
 
 

@@ -236,6 +236,7 @@ def test_excluding_what_another_run_has_trained_on(folder, tmp_path):
         _Opened(folder, exclude=str(tmp_path / "manifest.csv"))
 
 
+@pytest.mark.more
 def test_real_data_leaks_are_found(real_data):
     """The data set's README: 63 % of the test MRIs have a near-duplicate in training, exact copies, strays."""
     opened = _Opened(real_data / "ct_mri_unpaired", split="as-given")

@@ -116,3 +116,17 @@ def test_given_test_patients_stay_and_two_patients_are_too_few():
     splits = assign_patients(groups, given, policy="grouped", seed=0, share=0.1)
     assert splits[4:] == ["test"] * 2 and sorted(splits[:4]) == ["train"] * 2 + ["validation"] * 2
     assert assign_patients(groups[:4], ["train"] * 4, policy="grouped", seed=0, share=0.1) is None
+
+
+def test_a_patient_in_validation_and_test_folders_validates():
+    given = ["validation", "test", "test", "train", "train"]
+    splits = assign_patients(np.array([0, 0, 1, 2, 3]), given, policy="grouped", seed=0, share=0.2)
+    assert splits == ["validation", "validation", "test", "train", "train"]
+
+
+def test_a_validation_folder_of_copies_is_drawn_anew():
+    """All of it belongs to training; a training without validation would choose by nothing."""
+    groups = np.array([0, 1, *range(20)])
+    splits = assign_splits(["CT"] * 22, ["validation"] * 2 + ["train"] * 20, groups, policy="grouped", seed=0)
+    assert "validation" in splits and set(splits[:2]) <= {"train", "validation", "test"}
+    assert all(splits[index] == splits[index + 2] for index in (0, 1))
