@@ -48,7 +48,7 @@ def _row_step(name: str, extractor: str):
     preset, _, model = words.partition(" ")
     given = {"preset": preset, "model": model or "cyclegan", "precision": precision or "auto"}
     config = make_config(given | ({"extractor": extractor} if model == "medgan" else {}))
-    policy = precision_policy(config.run.precision)
+    policy = precision_policy(config.optimisation.precision)
     translator = system_class(config.model)(config, policy=policy, total_steps=1000)
     batch = {key: tf.constant(images[i][..., : config.data.channels]) for i, key in enumerate("ab")}
     batch |= {f"mask_{key}": tf.ones((1, 256, 256, 1)) for key in "ab"}

@@ -25,6 +25,12 @@ def fold_folders(run: Path) -> list[Path]:
     return [found[number] for number in sorted(found)] or [Path(run)]
 
 
+def fold_number(folder: Path) -> int:
+    """The number of a fold's folder; 0 for a hold-out."""
+    match = _FOLD.match(Path(folder).name)
+    return int(match[1]) if match else 0
+
+
 def refuse_folds(run: Path, *, flag: str = "") -> None:
     """Raises `UserError` for a cross-validation where one model is wanted."""
     first = Path(run) / fold_name(0)

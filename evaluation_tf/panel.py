@@ -9,7 +9,7 @@ import numpy as np
 from common_tf.errors import UserError
 from common_tf.runs.saved_detector import weights_digest
 from common_tf.sources.scanning import Scan
-from detector_tf.folds import fold_folders
+from detector_tf.folds import fold_folders, fold_number
 from detector_tf.gradcam import grad_cam
 from detector_tf.inference import RECORD_FILE, TrainedDetector, load_detector
 from detector_tf.predictions import read_predictions
@@ -69,6 +69,13 @@ class Panel:
             self._negative = named[0]
         rows = read_predictions(self.run).select(split="test").rows
         self.tested: Mapping[str, Mapping[str, str]] = {row["path"]: row for row in rows}
+        tested_by = sorted({int(row["fold"]) for row in rows})
+        # One fold given as a run keeps its number in its predictions.
+        self._numbers = [fold_number(folder) for folder in folders] if len(folders) > 1 else tested_by or [0]
+        if not set(tested_by) <= set(self._numbers) or len(self._numbers) != len(folders):
+            raise UserError(
+                f"{run}: predictions.csv names folds {tested_by}, and not all of them are there; restore them"
+            )
 
     def is_positive(self, label: str) -> bool:
         """Whether a class name means a tumour."""
@@ -92,7 +99,7 @@ class Panel:
         """
         by_fold = []
         for number, detector in enumerate(self._detectors):
-            mine = np.arange(len(pictures)) if folds is None else np.flatnonzero(folds == number)
+            mine = np.arange(len(pictures)) if folds is None else np.flatnonzero(folds == self._numbers[number])
             chances = np.full(len(pictures), np.nan)
             if mine.size:
                 chances[mine] = self._chances(number, pictures if folds is None else pictures.chosen(mine))
@@ -101,9 +108,15 @@ class Panel:
         chances, thresholds = (np.nanmean([one[i] for one in by_fold], axis=0) for i in (0, 1))
         return Verdicts(chances, thresholds)
 
-    def heat(self, pictures: Pictures, index: int, fold: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """The square that a fold sees of a picture, ``(size, size)`` uint8, and its Grad-CAM for the tumour."""
-        detector = self._detector(fold, pictures)
+    def heat(self, pictures: Pictures, index: int, fold: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The square that a fold sees of a picture, ``(size, size)`` uint8, and its Grad-CAM for the tumour.
+
+        Args:
+            pictures: as for `judge`.
+            index: of the picture.
+            fold: by its number; ``None`` for the first.
+        """
+        detector = self._detector(0 if fold is None else self._numbers.index(fold), pictures)
         squares = detector.squares([pictures.items[index]])
         chances = detector.probabilities([pictures.items[index]])[0].copy()
         chances[self._negative] = -1  # of the kinds of tumour the likeliest

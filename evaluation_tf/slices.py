@@ -132,7 +132,7 @@ def _own(translations: Translations, source: Source, known: RecordedFiles, folde
         order = _REFERENCE.numpy(0, "pairs" if source.is_aligned else name).permutation(len(every))
         fitted = order[: _FITTED if source.is_aligned else len(test)]
         known.verify([every[index] for index in fitted])
-        training = [every[index] for index in sorted(order[: len(test)])]
+        training = [every[index] for index in sorted(fitted[: len(test)])]
         if source.is_aligned:
             cases = {
                 "cases": [known.case(row) for row in test],

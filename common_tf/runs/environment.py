@@ -86,8 +86,9 @@ def settle_environment(folder: Path, wanted: Environment) -> Environment:
 
 
 def write_environment(folder: Path, environment: Environment) -> None:
-    """Writes environment.json."""
-    replace_json(Path(folder) / ENVIRONMENT_FILE, asdict(environment))
+    """Writes environment.json, once: what a run was begun with stays on record."""
+    if not (Path(folder) / ENVIRONMENT_FILE).exists():
+        replace_json(Path(folder) / ENVIRONMENT_FILE, asdict(environment))
 
 
 def device_words() -> str:

@@ -17,7 +17,7 @@ from common_tf.errors import UserError
 from common_tf.files import read_json, replace_json
 from common_tf.progress import TrainingProgress
 from common_tf.runs.checkpoints import Checkpoints
-from common_tf.runs.environment import ENVIRONMENT_FILE, Environment, write_environment
+from common_tf.runs.environment import Environment, write_environment
 from common_tf.runs.history import HISTORY_FILE, History
 from common_tf.runs.schedule import Schedule, StopSignals
 from common_tf.runs.weights import exported_step
@@ -92,8 +92,7 @@ class Session:
     def __post_init__(self) -> None:
         for name in ("checkpoints", "weights", "tensorboard"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        if not (self.folder / ENVIRONMENT_FILE).exists():
-            write_environment(self.folder, self.environment)
+        write_environment(self.folder, self.environment)
         self._checkpoints = Checkpoints(
             self.folder, keep=self.keep, state=self.trainable.state, trained=self.trainable.trained
         )

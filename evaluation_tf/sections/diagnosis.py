@@ -136,7 +136,7 @@ def _show_flips(section: Section, panel: Panel, asked: Question, before: Verdict
         change = np.abs(after.chances - before.chances)
         flipped = np.flatnonzero(before.called != after.called)
         for index in flipped[np.argsort(-change[flipped], kind="stable")][: _SHOWN // len(asked.after)]:
-            fold = 0 if asked.folds is None else int(asked.folds[index])
+            fold = None if asked.folds is None else int(asked.folds[index])
             truth = "tumour" if asked.tumour[index] else "healthy"
             for label, shown, verdict in (
                 (f"real {domain}, truth: {truth}", asked.before, before),

@@ -38,12 +38,19 @@ def build(context: Context) -> Section | None:
         intro="Distances between the set of translated slices and real slices of the target domain. They say "
         "nothing of any single image: a generator that ignores its input can score well here.",
     )
-    directions = [(source, outputs.target(source)) for source in outputs.sources]
-    for source, target in directions:
+    directions = []
+    for source in outputs.sources:
+        target = outputs.target(source)
         given, real = test.slices[source], test.slices[target]
         fake, _ = outputs.squares(given.squares, source)
         reference, unseen = _halves(real)
         count = min(len(reference), len(unseen), len(fake))
+        if not count:
+            section.add_gap(
+                f"{source} to {target}", "the test slices are of one group: no real slices to compare others with"
+            )
+            continue
+        directions.append((source, target))
         chosen = _some(len(fake), count, source)
         rows = (
             ("translated", f"{source} translated to {target}", fake.chosen(chosen), "result"),
@@ -70,7 +77,8 @@ def build(context: Context) -> Section | None:
             section.warnings.append(
                 f"{source} to {target}: by texture the outputs are no nearer to {target} than the inputs"
             )
-    section.card = _card(section.tables, directions)
+    if section.tables:
+        section.card = _card(section.tables, directions)
     return section
 
 

@@ -10,10 +10,14 @@ from PIL import Image
 from common_tf.errors import UserError
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
+from common_tf.pictures.picture import Picture
 from common_tf.sources.classes import class_source
 from common_tf.sources.scanning import scan_cases
 from common_tf.splits.manifest import manifest_row, write_manifest
 from detector_tf.predictions import Predictions, read_predictions
+from evaluation_tf.cache import ArrayCache
+from evaluation_tf.images import Pictures
+from evaluation_tf.panel import Panel
 from evaluation_tf.parts import Section
 from evaluation_tf.verdicts import labelled_question
 
@@ -130,3 +134,17 @@ def test_too_few_labelled_images_are_a_gap(run, detector, labelled, report, tmp_
     gaps = {gap["what"]: gap["reason"] for gap in record["not_computed"]}
     assert gaps["verdicts on labelled images"] == "only 5 of them were in no training; at least 10 are wanted"
     assert "flips" not in record["sections"]["diagnosis"]["tables"]
+
+
+def test_one_fold_given_as_a_run_judges_its_own_rows(detector, tmp_path):
+    """Its predictions keep the number that it has in the cross-validation."""
+    run = shutil.copytree(detector, tmp_path / "fold-2")
+    whole = Panel(run, ArrayCache(tmp_path / "cache"))
+    old = read_predictions(run)
+    Predictions(old.classes, [{**row, "fold": "2"} for row in old.rows]).write(run / "predictions.csv")
+    fold = Panel(run, ArrayCache(tmp_path / "cache"))
+    heads = [Picture(quantise(draw_phantom(seed, size=48).mri)) for seed in range(4)]
+    pictures = Pictures(heads, "heads")
+    asked = fold.judge(pictures, np.full(4, 2))
+    np.testing.assert_array_equal(asked.chances, whole.judge(pictures).chances)
+    assert np.isfinite(asked.chances).all()

@@ -206,6 +206,20 @@ def test_the_reference_is_not_the_first_slices_of_the_folder(context):
     assert len(compared[0]) == 12 and {0, 255} == set(np.unique(compared[0]).tolist())
 
 
+def test_slices_of_one_group_are_a_gap_and_no_traceback(context):
+    made = context(_same)
+    alone = {
+        name: Slices(
+            name, one.squares, one.masks, np.zeros(len(one.squares), int), "heads", one.squares.chosen(np.zeros(0, int))
+        )
+        for name, one in made.test.slices.items()
+    }
+    made.test = TestSet(alone, "", ())
+    section = distribution.build(made)
+    assert not section.tables and section.card is None
+    assert len(section.gaps) == 2 and "of one group" in str(section.gaps[0])
+
+
 def test_all_pairs_of_one_output_are_a_floor(context):
     section = document_ssim.build(context(_same))
     table = section.table("document_ssim")
