@@ -146,6 +146,7 @@ def test_changed_data_are_refused(trained, phantom_folder, tmp_path):
     assert done.returncode == 2 and "the data have changed" in done.stderr
 
 
+@pytest.mark.more
 def test_the_same_data_elsewhere_continue(trained, phantom_folder, tmp_path):
     """A trailing slash, and a folder that was moved: where data lie is not what a run computes."""
     run, data = shutil.copytree(trained[0], tmp_path / "run"), shutil.copytree(phantom_folder, tmp_path / "moved")
@@ -191,6 +192,7 @@ def test_a_run_says_what_it_computes_with(trained):
     assert record["tensorflow"] == tf.__version__ and record["policy"] in ("float32", "mixed_bfloat16")
 
 
+@pytest.mark.more
 def test_a_run_goes_on_in_its_own_arithmetic(phantom_folder, tmp_path, monkeypatch):
     run = tmp_path / "run"
     for has, step in ((True, 1), (False, 2)):
@@ -222,6 +224,7 @@ def test_ctrl_c_saves_and_continues(phantom_folder, tmp_path):
     assert [line["step"] for line in read_history(run)] == list(range(1, stopped + 2))
 
 
+@pytest.mark.more
 def test_notebook_prints_the_notebooks_lines(phantom_folder, tmp_path):
     """Epoch 15 is ckpt-3, and the three lines are those of the Kaggle notebook."""
     run = tmp_path / "run"

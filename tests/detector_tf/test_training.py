@@ -95,6 +95,7 @@ def test_a_run_goes_on_in_the_arithmetic_it_was_begun_in(train, tmp_path, capsys
     assert json.loads((tmp_path / "run" / "weights" / "best.json").read_text())["policy"] == "float32"
 
 
+@pytest.mark.more
 def test_a_fold_begins_in_the_arithmetic_of_its_run(train, tmp_path, capsys, monkeypatch):
     """The folds of a run that is continued on another machine are of one kind."""
     run = tmp_path / "run"
