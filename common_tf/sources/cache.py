@@ -175,6 +175,6 @@ def _filled(cases, label, preparation: Preparation, size: int, make, with_lesion
             lesions[index] = take_mask(loaded.lesion, square.frame, size)
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for _ in progress(pool.map(store, range(len(cases))), total=len(cases), words=f"preparing {label} slices"):
+        for _ in progress(pool.map(store, range(len(cases))), total=len(cases), words=f"preparing slices, {label}"):
             pass
     return PreparedSlices(pixels, masks, lesions)
