@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--pairs", help="aligned pairs: strips, or a folder for each domain", **folder)
     parser.add_argument(
-        "--pair-order", default="MRI,CT,mask", help="tiles of a strip, from the left (default: %(default)s)"
+        "--pair-order", metavar="NAMES", help="tiles of a strip, from the left (default: those of the run)"
     )
     parser.add_argument("--labelled", help="class folders that the detector was tested on", **folder)
     parser.add_argument("--cases", help="pictures to show one by one", **folder)

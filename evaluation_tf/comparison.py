@@ -58,7 +58,7 @@ def compare(
     output: Path,
     data: str | None = None,
     pairs: Path | None = None,
-    pair_order: str = DEFAULT_ORDER,
+    pair_order: str | None = None,
     command: Sequence[str] = (),
 ) -> Path:
     """Writes a report with one table a direction, and one of sizes and costs.
@@ -68,7 +68,7 @@ def compare(
         output: folder of the report.
         data: ``phantom`` for drawn heads, which need no ``pairs``; ``None`` where all runs were trained on them.
         pairs: aligned test pairs.
-        pair_order: names of a strip's tiles.
+        pair_order: names of a strip's tiles; ``None`` for those of the runs.
         command: the command line, for the report.
 
     Returns:
@@ -116,15 +116,17 @@ def compare(
 
 
 def _test_pairs(
-    loaded: Sequence[Translations], data: str | None, pairs: Path | None, order: str
+    loaded: Sequence[Translations], data: str | None, pairs: Path | None, order: str | None
 ) -> tuple[Pairs, Pairs | None, str]:
     if pairs is not None:
-        opened = open_pairs(pairs, domains=loaded[0].domains, order=order)
+        opened = open_pairs(pairs, domains=loaded[0].domains, order=order or _order_of(loaded))
         for one in loaded:
             _refuse_seen(one, opened)
         test, fitting = folder_pairs(opened, loaded)
         return test, fitting, f"pairs of {test.group_count} {test.group_word} ({Path(pairs).name})"
     configs = [one.config for one in loaded]
+    if order is not None:
+        raise UserError(f"--pair-order {order}: is for --pairs")
     if data not in (None, DRAWN) or any(config.data.data != DRAWN for config in configs):
         raise UserError("--compare: wants aligned pairs; give --pairs DIR (drawn heads only for runs trained on them)")
     drawn = {
@@ -136,6 +138,14 @@ def _test_pairs(
             "--compare: the runs differ in --seed, phantoms or --image-size, so their held-out heads differ"
         )
     return *drawn_pairs(loaded[0]), "drawn heads that no run has seen"
+
+
+def _order_of(loaded: Sequence[Translations]) -> str:
+    """The runs' own order of a strip's tiles."""
+    known = {one.config.data.pair_order for one in loaded if one.config.data.data != DRAWN}
+    if len(known) > 1:
+        raise UserError(f"--compare: the runs read strips as {listed(sorted(known))}; say which with --pair-order")
+    return known.pop() if known else DEFAULT_ORDER
 
 
 def _refuse_seen(run: Translations, opened: PairFolder) -> None:

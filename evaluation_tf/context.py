@@ -7,7 +7,6 @@ from pathlib import Path
 
 from common_tf.errors import UserError
 from common_tf.sources.listing import list_pictures
-from common_tf.sources.pairs import DEFAULT_ORDER
 from evaluation_tf.cache import ArrayCache
 from evaluation_tf.features import Extractor, detector_features, inception
 from evaluation_tf.pairs import Pairs, drawn_pairs, folder_pairs, open_pairs, own_pairs, refuse_or_leave_out
@@ -26,7 +25,7 @@ class Request:
         translator, detector: run folders.
         data: two-domain folder, pairs or ``phantom``; ``None`` for the one in the translator's config.
         pairs: aligned pairs, see `common_tf.sources.pairs`.
-        pair_order: names of a strip's tiles.
+        pair_order: names of a strip's tiles; ``None`` for those of the run.
         labelled: class folders that the detector was tested on.
         cases: pictures to show one by one.
         extractor: detector run whose features are compared; ``None`` for ``detector``.
@@ -40,7 +39,7 @@ class Request:
     detector: Path | None = None
     data: str | None = None
     pairs: Path | None = None
-    pair_order: str = DEFAULT_ORDER
+    pair_order: str | None = None
     labelled: Path | None = None
     cases: Path | None = None
     extractor: Path | None = None
@@ -79,6 +78,8 @@ class Context:
             ):  # fmt: skip
                 if value is not None:
                     raise UserError(f"{flag} {value}: is for a translator; add --translator RUN")
+        if request.pair_order is not None and request.pairs is None:
+            raise UserError(f"--pair-order {request.pair_order}: is for --pairs")
         if request.labelled is not None and request.detector is None:
             raise UserError(f"--labelled {request.labelled}: is for a detector; add --detector RUN")
         for flag, folder in (("--labelled", request.labelled), ("--cases", request.cases)):
@@ -163,12 +164,17 @@ class Context:
         """What must be known of the whole report."""
         return () if self.test is None else self.test.warnings
 
+    @property
+    def _pair_order(self) -> str:
+        assert self.translation is not None
+        return self.request.pair_order or self.translation.config.data.pair_order
+
     @cached_property
     def _pairs(self) -> tuple[Pairs | None, Pairs | None]:
         if self.translation is None:
             return None, None
         if self.request.pairs is not None:
-            opened = open_pairs(self.request.pairs, domains=self.domains, order=self.request.pair_order)
+            opened = open_pairs(self.request.pairs, domains=self.domains, order=self._pair_order)
             return folder_pairs(refuse_or_leave_out(opened, self.translation.run), [self.translation])
         return self._own_pairs
 

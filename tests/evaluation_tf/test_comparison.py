@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,10 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from benchmarks import compare_systems
+from common_tf.errors import UserError
+from cyclegan_tf.config import make_config
+from evaluation_tf import comparison
+from evaluation_tf.context import Context, Request
 
 _TINY = ("generator=unet", "generator_filters=2", "discriminator_filters=2", "validation_images=4")
 TINY = tuple(word for setting in _TINY for word in ("--set", setting))
@@ -121,3 +127,18 @@ def test_drawn_heads_that_no_run_has_seen_need_no_pairs(drawn_run, report, tmp_p
     ends = ("value", "low", "high")
     for metric, cell in stored["translator"].items():
         assert [mine[metric][end] for end in ends] == [cell[end] for end in ends]
+
+
+def test_strips_are_read_as_the_runs_read_them():
+    def trained_on(order):
+        return SimpleNamespace(config=make_config({"data": "strips", "pair_order": order}))
+
+    drawn = SimpleNamespace(config=make_config({}))
+    assert comparison._order_of([trained_on("CT,MRI"), trained_on("CT,MRI"), drawn]) == "CT,MRI"
+    assert comparison._order_of([drawn]) == "MRI,CT,mask"
+    with pytest.raises(UserError, match="CT,MRI.*MRI,CT"):
+        comparison._order_of([trained_on("CT,MRI"), trained_on("MRI,CT")])
+    context = Context.__new__(Context)
+    context.request = Request(output=Path("report"))
+    context.__dict__["translation"] = trained_on("CT,MRI")
+    assert context._pair_order == "CT,MRI"
