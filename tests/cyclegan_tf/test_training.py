@@ -78,9 +78,8 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "variant", ["fast", *(pytest.param(v, marks=pytest.mark.more) for v in VARIANTS if v != "fast")]
-)
+@pytest.mark.more
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_killed_and_continued_equals_uninterrupted_to_the_bit(phantom_folder, tmp_path, variant):
     options = ["--data", phantom_folder, "--steps", "6", "--save-every", "0", "--save-every-steps", "3",
                "--set", "pool_size=2", *VARIANTS[variant]]  # fmt: skip
@@ -156,9 +155,8 @@ def test_the_same_data_elsewhere_continue(trained, phantom_folder, tmp_path):
     assert done.returncode == 0 and "continuing after step 5" in done.stdout, done.stderr
 
 
-@pytest.mark.parametrize(
-    "damage", ["cut", *(pytest.param(how, marks=pytest.mark.more) for how in ("empty state", "no state"))]
-)
+@pytest.mark.more
+@pytest.mark.parametrize("damage", ["cut", "empty state", "no state"])
 def test_damaged_checkpoints_are_passed_over(trained, phantom_folder, tmp_path, damage):
     run = shutil.copytree(trained[0], tmp_path / "run")
     assert _run("--data", phantom_folder, "--steps", "5", "--run", run).returncode == 0

@@ -55,7 +55,7 @@ def test_killed_and_continued_equals_uninterrupted(class_folders, tmp_path):
     assert (tmp_path / "whole/predictions.csv").read_text() == (tmp_path / "killed/predictions.csv").read_text()
 
 
-@pytest.mark.parametrize("task", ["classify", "segment"])
+@pytest.mark.parametrize("task", ["classify", pytest.param("segment", marks=pytest.mark.more)])
 def test_a_run_goes_on_only_with_the_data_it_began_with(task, train, class_folders, patients, tmp_path, capsys):
     given = class_folders if task == "classify" else patients
     data, run = _copy(given, tmp_path / "data"), tmp_path / "run"

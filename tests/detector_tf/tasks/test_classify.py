@@ -23,6 +23,7 @@ def _sides(manifest: Path) -> dict[str, set]:
     return found
 
 
+@pytest.mark.more
 def test_folds_end_with_figures_that_add_up(train, class_folders, tmp_path, capsys):
     run = tmp_path / "run"
     words = ("--data", class_folders, "--run", run, "--folds", 2, "--epochs", 2)
@@ -55,6 +56,7 @@ def test_folds_end_with_figures_that_add_up(train, class_folders, tmp_path, caps
     assert ((run / "metrics.json").read_text(), (run / "predictions.csv").read_text()) == before
 
 
+@pytest.mark.more
 def test_as_given_reports_with_and_without_leaks(train, class_folders, tmp_path, capsys):
     data = tmp_path / "data"
     for label in ("no", "yes"):
@@ -99,6 +101,7 @@ def test_a_validation_folder_is_used_as_it_is(train, class_folders, tmp_path):
     assert len(read_predictions(tmp_path / "run").select(split="validation").rows) == 8
 
 
+@pytest.mark.more
 def test_patients_of_a_table_stand_on_one_side(train, save, tmp_path, capsys):
     data, rows = tmp_path / "set", ["file,patient"]
     for patient in range(8):

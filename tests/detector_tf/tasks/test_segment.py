@@ -32,6 +32,7 @@ def _prepared(config, data) -> Slices:
     return prepare_slices(config, data.dataset, preparations_of(config, data.dataset, data.splits)[0])
 
 
+@pytest.mark.more
 def test_folds_by_patient(train, patients, tmp_path, capsys):
     run = tmp_path / "run"
     words = ("--task", "segment", "--data", patients, "--run", run, "--folds", 2, "--epochs", 1, "--channels", 3)
