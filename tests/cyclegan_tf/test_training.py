@@ -200,6 +200,7 @@ def test_a_run_goes_on_in_its_own_arithmetic(phantom_folder, tmp_path, monkeypat
     assert "going on in mixed_bfloat16, as the run was begun" in done.stdout
 
 
+@pytest.mark.more
 def test_ctrl_c_saves_and_continues(phantom_folder, tmp_path):
     run = tmp_path / "run"
     command = _command(

@@ -22,6 +22,7 @@ def _copy(folder: Path, place: Path) -> Path:
     return Path(shutil.copytree(folder, place))
 
 
+@pytest.mark.more
 def test_killed_and_continued_equals_uninterrupted(class_folders, tmp_path):
     words = ["--data", class_folders, "--steps", 40, "--save-every-steps", 6, "--image-size", 32, "--set", "filters=4"]
     words += ["--batch-size", 8, "--precision", "bfloat16", "--set", "patience=0", "--log-every", 1]
@@ -108,6 +109,7 @@ def test_a_fold_begins_in_the_arithmetic_of_its_run(train, tmp_path, capsys, mon
     assert json.loads((run / "fold-1" / "environment.json").read_text())["policy"] == "float32"
 
 
+@pytest.mark.more
 def test_a_damaged_checkpoint_is_passed_over(train, class_folders, tmp_path, capsys):
     run = tmp_path / "run"
     words = ("--data", class_folders, "--run", run, "--save-every-steps", 1, "--set", "patience=0")

@@ -164,6 +164,7 @@ def test_refused_runs_are_one_line_and_leave_nothing(train, patients, save, tmp_
         assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.more
 def test_a_segmentation_run_names_no_class(train, save, tmp_path, capsys):
     data = _draw(tmp_path / "set", save)
     run = tmp_path / "run"
