@@ -9,7 +9,7 @@ from common_tf.errors import UserError
 from common_tf.files import read_json, replace_json
 from common_tf.pictures.preparation import PREPARATION_FILE, save_preparations
 from common_tf.progress import TrainingProgress
-from common_tf.runs.environment import current_environment, settle_environment
+from common_tf.runs.environment import enter_environment
 from common_tf.runs.folder import RunFolder
 from common_tf.runs.saved_detector import weights_digest
 from common_tf.runs.schedule import Schedule
@@ -43,9 +43,8 @@ def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto
     with RunFolder(run, config, resume=resume, load=load_translator_config) as folder:
         system = system_class(config.model)
         system.check(config)
-        environment = settle_environment(
-            folder.path, current_environment(precision_policy(config.optimisation.precision))
-        )
+        policy = precision_policy(config.optimisation.precision)
+        environment = enter_environment(folder.path, policy, deterministic=config.run.deterministic)
         data = load_training_data(config, paired=system.wants_pairs)
         print("\n".join(data.lines(config)), flush=True)
         counts = data.dataset.counts(data.splits, config.data.domain_names)
@@ -114,7 +113,6 @@ def _say_start(
     parameters = ", ".join(f"{name} {count:,} parameters" for name, count in sizes.items())
     schedule = session.schedule
     print(f"model: {config.model}, preset {config.preset}, {config.data.image_size} px; {parameters}")
-    print(f"arithmetic: {session.environment.words()}")
     print(f"training: {schedule.total_steps} steps, {schedule.steps_per_epoch} an epoch")
     words = ", ".join(f"{name} {value:.4g}" for name, value in references.items())
     print(f"validation distances to compare with: {words}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from common_tf.runs.config import save_config
-from common_tf.runs.environment import Environment, current_environment, settle_environment, write_environment
+from common_tf.runs.environment import Environment, enter_environment, write_environment
 from common_tf.runs.folder import CONFIG_FILE, RunFolder
 from common_tf.runs.schedule import Schedule
 from common_tf.runs.session import Outcome, Session
@@ -34,7 +34,7 @@ def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto") -
     """
     folds = config.data.folds
     with RunFolder(run, config, resume=resume, load=load_detector_config) as folder:
-        environment = settle_environment(folder.path, current_environment(chosen_policy(config)))
+        environment = enter_environment(folder.path, chosen_policy(config), deterministic=config.run.deterministic)
         task: Task = Segmentation(config) if config.task == "segment" else Classification(config)
         task.say()
         if config.network.is_started:

@@ -14,6 +14,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Prepared slices of the tests, also of the scripts that they start, go into a folder of this session's own.
 os.environ["CT_MRI_CACHE"] = tempfile.mkdtemp(prefix="ct-mri-tests-")
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -46,6 +47,25 @@ def phantom_folder(tmp_path_factory) -> Path:
             image = phantom.ct if name.endswith("A") else phantom.mri
             Image.fromarray(quantise(image)).save(folder / name / f"head{seed}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def save_as_keras_2():
+    """Writes a network's weights as Keras 2 wrote ``.h5`` files and as keras.applications has them; Keras 3 only reads
+    such files.
+    """
+
+    def save(network, file):
+        with h5py.File(file, "w") as content:
+            content.attrs["layer_names"] = [layer.name.encode() for layer in network.layers]
+            for layer in network.layers:
+                names = [f"{layer.name}/{number}:0".encode() for number in range(len(layer.weights))]
+                group = content.create_group(layer.name)
+                group.attrs["weight_names"] = names
+                for name, value in zip(names, layer.get_weights()):
+                    group[name.decode()] = value
+
+    return save
 
 
 @pytest.fixture

@@ -74,7 +74,8 @@ def test_import_prints_nothing():
         "import common_tf, detector_tf.training, evaluation_tf.evaluation, evaluation_tf.comparison, ctmri; "
         "import cyclegan_tf.training, cyclegan_tf.networks.spectral_normalization as a; "
         "import tensorflow as tf; "
-        "a.spectral_normalization(tf.keras.layers.Conv2D(1, 1)); import keras_cv"
+        "a.spectral_normalization(tf.keras.layers.Conv2D(1, 1)); "
+        "from detector_tf.augmentation import Augmentation"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

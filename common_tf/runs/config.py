@@ -30,8 +30,8 @@ __all__ = [
     "spelled", "tree_from_content", "values_of",
 ]  # fmt: skip
 
-FORMAT = 2
-"""Of config.yaml. 1, which was not written down, was one flat mapping."""
+FORMAT = 3
+"""Of config.yaml. 1, which was not written down, was one flat mapping; 2 lacks what says ``before``."""
 
 BUDGET = ("epochs", "steps")
 """Options that may change when a run is continued: its length."""
@@ -157,9 +157,9 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read as YAML; restore the file or use another run folder") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds no settings; restore the file or use another run folder")
-    if content.get("format", 1) not in (1, FORMAT):
+    if content.get("format", 1) not in range(1, FORMAT + 1):
         raise UserError(
-            f"{path}: of format {content['format']}, this version reads {FORMAT}; use the one that wrote it"
+            f"{path}: of format {content['format']}, this version reads 1 to {FORMAT}; use the one that wrote it"
         )
     return content
 
@@ -179,6 +179,9 @@ def tree_from_content(tree: type[Tree], content: Mapping[str, Any], *, path: Pat
         else:
             texts[name] = value
     options = options_of(tree)
+    if content.get("format") == 2:
+        known = {name: field.metadata["before"] for name, field in options.items()}
+        texts = {**{name: value for name, value in known.items() if value is not None}, **texts}
     unknown = sorted(map(str, set(texts) - set(options)))
     if unknown:
         raise UserError(f"{path}: unknown settings ({', '.join(unknown)}); it was written by another version")

@@ -1,6 +1,5 @@
 """What a run computes with: versions, device, arithmetic. Written down at its start and kept when it goes on."""
 
-import platform
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import tensorflow as tf
 
 import common_tf
 from common_tf.arithmetic import POLICIES
+from common_tf.devices import ask_for_determinism, device_words, unused_gpu_words
 from common_tf.errors import UserError
 from common_tf.files import read_json, replace_json
 from common_tf.lanes import KERAS_VERSION, LANE
@@ -38,8 +38,12 @@ class Environment:
     cores: int
 
     def words(self) -> str:
-        """For the start line."""
-        return f"{self.policy} on {self.device}, TensorFlow {self.tensorflow}, Keras {self.keras}"
+        """For the start line; a GPU that stands idle gets a line of its own."""
+        unused = unused_gpu_words()
+        return (
+            f"{self.policy} on {self.device}, TensorFlow {self.tensorflow}, Keras {self.keras}, Python {self.python}"
+            + (f"\nnot used: {unused}" if unused else "")
+        )
 
 
 def current_environment(policy: str) -> Environment:
@@ -56,16 +60,25 @@ def current_environment(policy: str) -> Environment:
     )
 
 
-def settle_environment(folder: Path, wanted: Environment) -> Environment:
-    """The environment a run goes on in: its own arithmetic, whatever this machine would choose.
+def enter_environment(folder: Path, policy: str, *, deterministic: bool) -> Environment:
+    """What a run is going to compute with, said in one line; call it before TensorFlow's first operation.
 
     Args:
         folder: of the run.
-        wanted: what this machine would take for a new one.
+        policy: Keras mixed-precision policy that a new run would take here; one that goes on keeps its own.
+        deterministic: see `ask_for_determinism`.
 
     Raises:
         UserError: the run was begun in another lane, whose checkpoints cannot be read here.
     """
+    ask_for_determinism(deterministic)
+    environment = _settled(folder, current_environment(policy))
+    print(f"arithmetic: {environment.words()}", flush=True)
+    return environment
+
+
+def _settled(folder: Path, wanted: Environment) -> Environment:
+    """The environment a run goes on in: its own arithmetic, whatever this machine would choose."""
     file = Path(folder) / ENVIRONMENT_FILE
     if not file.exists():
         return wanted
@@ -89,12 +102,3 @@ def write_environment(folder: Path, environment: Environment) -> None:
     """Writes environment.json, once: what a run was begun with stays on record."""
     if not (Path(folder) / ENVIRONMENT_FILE).exists():
         replace_json(Path(folder) / ENVIRONMENT_FILE, asdict(environment))
-
-
-def device_words() -> str:
-    """The devices that TensorFlow computes on, for people."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
-        return ", ".join(names)
-    return f"CPU ({platform.machine()}, {available_cores()} cores)"

@@ -28,6 +28,7 @@ def option(
     below: Any = None,
     needs: str = "",
     place: bool = False,
+    before: Any = None,
 ) -> Any:
     """An option of a config.
 
@@ -42,10 +43,11 @@ def option(
             ``name!=value``, where the named option has an effect itself; several with ``|`` between them, of which one
             must hold, or with ``&``, of which all must.
         place: says where something lies and not what is computed; another value is no other config.
+        before: of an option that format 3 of config.yaml brought: the value that runs of format 2, which lack it, had.
     """
     metadata = dict(
         help=help, flag=flag, choices=tuple(choices), minimum=minimum, maximum=maximum, below=below, needs=needs,
-        place=place,
+        place=place, before=before,
     )  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 

@@ -17,6 +17,12 @@ class RunSection:
         10, "steps between two lines of history.jsonl, each the mean since the last", flag=True, minimum=1
     )
     keep_checkpoints: int = option(3, "checkpoints to keep", minimum=1)
+    deterministic: bool = option(
+        False,
+        "take only operations that give the same bits on a GPU too; a CPU gives them without it, and the cost on a GPU "
+        "is not measured",
+        before=False,
+    )
 
 
 def seed_option() -> int:

@@ -89,10 +89,10 @@ def test_weights_that_cannot_be_had_are_said_and_never_drawn(tmp_path, monkeypat
         load_imagenet("vgg16", lambda weights: None, flag="--flag", way_out="no", file=tmp_path / "absent.h5")
 
 
-def test_vgg_maps_are_taken_before_their_relu_and_go_on_behind_it(tmp_path, random):
+def test_vgg_maps_are_taken_before_their_relu_and_go_on_behind_it(tmp_path, random, save_as_keras_2):
     network = tf.keras.applications.VGG16(include_top=False, weights=None, input_shape=(None, None, 3))
     file = tmp_path / "vgg16_drawn.h5"
-    network.save_weights(str(file))
+    save_as_keras_2(network, file)
     maps = load_feature_maps(str(file))
     images = tf.constant(random.uniform(-1, 1, (1, 32, 32, 1)).astype(np.float32))
     found = maps(images)

@@ -45,11 +45,11 @@ def test_the_global_policy_comes_back_also_after_an_error():
 
 def test_averages_forget_the_untrained_weights_soon():
     average, model = (
-        tf.keras.Sequential([tf.keras.layers.Dense(1, use_bias=False, input_shape=(1,))]) for _ in range(2)
+        tf.keras.Sequential([tf.keras.Input((1,)), tf.keras.layers.Dense(1, use_bias=False)]) for _ in range(2)
     )
     average.set_weights([np.array([[0.0]])])
     model.set_weights([np.array([[1.0]])])
     update_average(average, model, decay=0.998, step=tf.constant(0, tf.int64))
-    assert float(average.get_weights()[0]) == np.float32(0.9)  # 1 - (1 + 0) / (10 + 0)
+    assert average.get_weights()[0].item() == np.float32(0.9)  # 1 - (1 + 0) / (10 + 0)
     update_average(average, model, decay=0.5, step=tf.constant(10**6, tf.int64))
-    assert abs(float(average.get_weights()[0]) - 0.95) < 1e-6
+    assert abs(average.get_weights()[0].item() - 0.95) < 1e-6

@@ -127,7 +127,7 @@ def test_rate_is_the_papers():
 
 def test_average_follows_the_weights():
     def network(value):
-        model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(1,), use_bias=False)])
+        model = tf.keras.Sequential([tf.keras.Input((1,)), tf.keras.layers.Dense(1, use_bias=False)])
         model.set_weights([np.array([[value]], np.float32)])
         return model
 

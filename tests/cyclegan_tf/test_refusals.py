@@ -11,7 +11,7 @@ def test_bad_combinations_are_one_line(phantom_folder, tmp_path, monkeypatch, ca
         raise OSError("no route to host")
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr("keras.src.utils.data_utils.urlretrieve", offline)
+    monkeypatch.setattr("tensorflow.keras.utils.get_file", offline)
     run = ("--run", tmp_path / "run", *TINY)
     fold = tmp_path / "folds" / "fold-0" / "weights"
     fold.mkdir(parents=True)

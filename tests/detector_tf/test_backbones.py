@@ -97,9 +97,9 @@ def test_original_is_the_documents_network():
     assert model.count_params() == (25 * 16 + 16) + (23 * 23 * 16 * 256 + 256) + (256 * 14 + 14)
 
 
-def test_weights_of_a_file(tmp_path):
+def test_weights_of_a_file(tmp_path, save_as_keras_2):
     _, model = _build("vgg16")
-    backbone_part(model).save_weights(tmp_path / "vgg.h5")
+    save_as_keras_2(backbone_part(model), tmp_path / "vgg.h5")
     given = {"backbone": "vgg16", "image_size": 48, "weights": str(tmp_path / "vgg.h5"), "seed": 5}
     started = build_started(make_config(given), classes=4, policy="float32")
     assert "vgg.h5" in started.origin
@@ -112,7 +112,7 @@ def test_weights_of_a_file(tmp_path):
             build_started(broken, classes=2, policy="float32")
 
 
-def test_imagenet_from_keras_cache_or_one_line(tmp_path, monkeypatch):
+def test_imagenet_from_keras_cache_or_one_line(tmp_path, monkeypatch, save_as_keras_2):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     config = make_config({"backbone": "vgg16", "image_size": 48, "weights": "imagenet"})
 
@@ -126,6 +126,6 @@ def test_imagenet_from_keras_cache_or_one_line(tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
     (tmp_path / "models").mkdir(exist_ok=True)
     prepared = tf.keras.applications.VGG16(include_top=False, weights=None, input_shape=(48, 48, 3))
-    prepared.save_weights(tmp_path / "models" / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    save_as_keras_2(prepared, tmp_path / "models" / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5")
     started = build_started(config, classes=2, policy="float32")
     np.testing.assert_array_equal(backbone_part(started.network).get_weights()[0], prepared.get_weights()[0])

@@ -123,7 +123,7 @@ class System(AdversarialTranslator):
             weighted = {name: weight * value for name, (value, weight) in {**terms, **contrast}.items()}
         results = {}
         for name, value in weighted.items():
-            gradients = tape.gradient(value, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            gradients = tape.gradient(value, variables)  # None where a term does not reach; the norm passes it over
             results[f"weighted_{name}"] = value
             results[f"gradient_{name}"] = tf.linalg.global_norm(gradients)
         return results

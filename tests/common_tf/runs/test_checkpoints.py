@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from common_tf.errors import UserError
+from common_tf.lanes import OPTIMIZER_OPTIONS
 from common_tf.runs.checkpoints import Checkpoints, whole_checkpoints
 
 
@@ -15,7 +16,7 @@ class State(tf.Module):
     def __init__(self, size=3):
         super().__init__()
         self.weight = tf.Variable(tf.zeros([size]), name="weight")
-        self.optimizer = tf.keras.optimizers.Adam(0.1, jit_compile=False)
+        self.optimizer = tf.keras.optimizers.Adam(0.1, **OPTIMIZER_OPTIONS)
         self.optimizer.build([self.weight])
 
 

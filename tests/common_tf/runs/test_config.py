@@ -34,6 +34,7 @@ class Optics:
     lens: str = option("round", "form", choices=("round", "flat"), needs="fancy")
     polish: int = option(3, "passes", minimum=1, needs="lens=flat")
     coat: int = option(1, "layers", needs="rate|fancy")
+    hue: str = option("red", "new in format 3", choices=("red", "gray"), before="gray")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _loaded(path, text):
 
 
 def test_options_of_a_tree_are_those_of_its_sections_too():
-    assert list(options_of(Config))[-3:] == ["lens", "polish", "coat"]
+    assert list(options_of(Config))[-3:] == ["polish", "coat", "hue"]
     assert values_of(Config(optics=Optics(rate=0.25)))["rate"] == 0.25
 
 
@@ -178,7 +179,7 @@ def test_what_hangs_on_a_setting_without_effect_has_none_either():
 def test_only_what_has_an_effect_is_written_and_nothing_of_it_is_missed(tmp_path):
     config = Config(optics=Optics(rate=0.1, lens="flat"))
     content = yaml.safe_load(config_text(config))
-    assert content["format"] == FORMAT and list(content["optics"]) == ["rate", "fancy", "coat"]
+    assert content["format"] == FORMAT and list(content["optics"]) == ["rate", "fancy", "coat", "hue"]
     assert "split" not in content
     save_config(tmp_path / "c.yaml", config)
     loaded = _loaded(tmp_path / "c.yaml", (tmp_path / "c.yaml").read_text())
@@ -187,12 +188,22 @@ def test_only_what_has_an_effect_is_written_and_nothing_of_it_is_missed(tmp_path
     assert _loaded(tmp_path / "c.yaml", config_text(full)) == full
 
 
+def test_an_older_config_means_what_its_version_did(tmp_path):
+    content = yaml.safe_load(config_text(Config()))
+    del content["optics"]["hue"]
+    assert tree_from_content(Config, {**content, "format": 2}, path=tmp_path).optics.hue == "gray"
+    with pytest.raises(UserError, match="lacks hue"):
+        tree_from_content(Config, content, path=tmp_path)
+    content["optics"]["hue"] = "red"
+    assert tree_from_content(Config, {**content, "format": 2}, path=tmp_path).optics.hue == "red"
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
         (lambda c: c.pop("image_size"), "lacks image_size; .* a setting is never guessed"),
         (lambda c: c["optics"].pop("rate"), "lacks rate"),
-        (lambda c: c.pop("optics"), "lacks coat, fancy, rate"),
+        (lambda c: c.pop("optics"), "lacks coat, fancy, hue, rate"),
         (lambda c: c.update(speed=3), r"unknown settings \(speed\)"),
         (lambda c: c.update({5: 3}), r"unknown settings \(5\)"),
         (lambda c: c["optics"].update(speed=3), r"unknown settings \(speed\)"),
@@ -228,7 +239,8 @@ def test_a_whole_number_is_good_for_a_number(tmp_path):
         (b"- 1\n", "holds no settings"),
         (b"a: [1\n", "cannot be read as YAML"),
         (b"a: \xe9\n", "cannot be read as YAML"),
-        (b"format: 3\n", "of format 3, this version reads 2"),
+        (b"format: 9\n", "of format 9, this version reads 1 to 3"),
+        (b"format: 0\n", "of format 0"),
         (b"format: [2]\n", "of format"),
     ],
 )

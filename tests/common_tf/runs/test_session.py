@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from common_tf.errors import UserError
-from common_tf.runs.environment import current_environment, settle_environment
+from common_tf.runs.environment import enter_environment
 from common_tf.runs.history import read_history
 from common_tf.runs.schedule import Schedule
 from common_tf.runs.session import Session, read_status
@@ -42,7 +42,7 @@ class Counter:
 
 
 def _network(value=0.0):
-    network = tf.keras.Sequential([tf.keras.layers.Dense(1, use_bias=False, input_shape=(1,), name="total")])
+    network = tf.keras.Sequential([tf.keras.Input((1,)), tf.keras.layers.Dense(1, use_bias=False, name="total")])
     network.set_weights([np.array([[value]], np.float32)])
     return network
 
@@ -57,7 +57,7 @@ def _session(folder, *, total=20, counter=None, saves=3, validates=1000, patienc
         log_every=4,
         patience_steps=patience,
     )
-    environment = settle_environment(folder, current_environment("float32"))
+    environment = enter_environment(folder, "float32", deterministic=False)
     counter = counter or Counter(folder)
     folder.mkdir(exist_ok=True, parents=True)
     return Session(folder, counter, schedule, environment, keep=2, figure="a score", **options)
@@ -72,7 +72,7 @@ def _total(folder):
     network = _network()
     record = json.loads((folder / "weights" / "last.json").read_text())
     network.load_weights(str(folder / "weights" / record["files"]["net"]))
-    return float(network.get_weights()[0])
+    return network.get_weights()[0].item()
 
 
 def _status(folder):
@@ -302,7 +302,7 @@ def test_best_weights_come_before_the_last(tmp_path):
         save_weights(tmp_path, kind, {"net": _network(value)}, {"step": step, "score": float("nan")})
         loaded = _network()
         assert load_weights(tmp_path, {"net": loaded})["step"] == step
-        assert float(loaded.get_weights()[0]) == value
+        assert loaded.get_weights()[0].item() == value
     names = sorted(path.name for path in (tmp_path / "weights").glob("best*"))
     assert names == ["best-0000005-net.weights.h5", "best.json"]
     assert json.loads((tmp_path / "weights" / "best.json").read_text())["score"] is None
@@ -313,7 +313,7 @@ def test_weights_missing_damaged_or_of_another_network_are_refused(tmp_path):
         load_weights(tmp_path, {})
     save_weights(tmp_path, "best", {"net": _network()}, {"step": 1})
     with pytest.raises(UserError, match="not the weights of the network net"):
-        load_weights(tmp_path, {"net": tf.keras.Sequential([tf.keras.layers.Dense(7, input_shape=(3,))])})
+        load_weights(tmp_path, {"net": tf.keras.Sequential([tf.keras.Input((3,)), tf.keras.layers.Dense(7)])})
     with pytest.raises(UserError, match="not the weights of the network other"):
         load_weights(tmp_path, {"other": _network()})
     record = json.loads((tmp_path / "weights" / "best.json").read_text())
@@ -348,12 +348,12 @@ def test_a_record_that_names_a_file_of_another_kind_loads_nothing(tmp_path):
 
 def test_a_run_goes_on_in_its_own_arithmetic(tmp_path, capsys):
     _run(tmp_path, total=3)
-    other = settle_environment(tmp_path, current_environment("mixed_bfloat16"))
+    other = enter_environment(tmp_path, "mixed_bfloat16", deterministic=False)
     assert other.policy == "float32"
     assert "going on in float32" in capsys.readouterr().out
-    assert settle_environment(tmp_path, current_environment("float32")).policy == "float32"
-    assert capsys.readouterr().out == ""
-    assert settle_environment(tmp_path / "new", current_environment("mixed_float16")).policy == "mixed_float16"
+    assert enter_environment(tmp_path, "float32", deterministic=False).policy == "float32"
+    assert capsys.readouterr().out.startswith("arithmetic: float32 on ")
+    assert enter_environment(tmp_path / "new", "mixed_float16", deterministic=False).policy == "mixed_float16"
 
 
 def test_a_run_of_another_lane_is_refused_and_another_tensorflow_is_said(tmp_path, capsys):
@@ -361,12 +361,12 @@ def test_a_run_of_another_lane_is_refused_and_another_tensorflow_is_said(tmp_pat
     file = tmp_path / "environment.json"
     record = json.loads(file.read_text())
     file.write_text(json.dumps({**record, "tensorflow": "2.9"}))
-    settle_environment(tmp_path, current_environment("float32"))
+    enter_environment(tmp_path, "float32", deterministic=False)
     assert "begun with TensorFlow 2.9" in capsys.readouterr().out
     file.write_text(json.dumps({**record, "lane": "other", "keras": "9.0"}))
     with pytest.raises(UserError, match="begun with Keras 9.0.*continue it in its own lane"):
-        settle_environment(tmp_path, current_environment("float32"))
+        enter_environment(tmp_path, "float32", deterministic=False)
     for content in ("", json.dumps({**record, "policy": "mixed_nonsense"}), json.dumps({**record, "policy": 7})):
         file.write_text(content)
         with pytest.raises(UserError, match="environment.json: .*restore it"):
-            settle_environment(tmp_path, current_environment("float32"))
+            enter_environment(tmp_path, "float32", deterministic=False)
