@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from common_tf.arithmetic import LossScale
@@ -83,6 +84,11 @@ class AdversarialTranslator(Translator):
             self.averages = dict(self.build_inference(self.config, policy=self.policy))
             for direction, network in averaged.items():
                 self.averages[direction].set_weights(network.get_weights())
+
+    def start_from(self, weights: Mapping[str, Sequence[np.ndarray]]) -> None:
+        super().start_from(weights)
+        for direction, values in weights.items():
+            self._live[direction].set_weights(values)
 
     def add_pools(self, letters: str) -> None:
         """Pools of past fakes, with what critics see beside them, for the domains of the given letters."""

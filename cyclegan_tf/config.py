@@ -91,6 +91,10 @@ class OptimisationSection:
     epochs: int = option(0, "length of the training in epochs; 0 leaves it to --steps", flag=True, minimum=0)
     steps: int = option(8000, "length of the training in steps; 0 leaves it to --epochs", flag=True, minimum=0)
     batch_size: int = option(1, "images of each domain in a step", flag=True, minimum=1)
+    weights: str = option(
+        "", "run, or folder of checkpoints/, whose generators the training starts from; empty for random ones",
+        flag=True, before="",
+    )  # fmt: skip
     precision: str = precision_option(
         "arithmetic of the convolutions; auto takes bfloat16 where the CPU has it in hardware"
     )
@@ -172,6 +176,8 @@ def make_config(given: Mapping[str, Any]) -> TranslatorConfig:
         whose = f"that preset is one of {', '.join(having)}; " if having else ""
         raise UserError(f"--preset {preset}: {whose}{model} has {', '.join(settings.PRESETS)}")
     mine = parse_texts(tree, given, owners=config_types(), kind="model")
+    if "weights" in mine:  # DIR and DIR/ are one
+        mine["weights"] = mine["weights"].rstrip("/") or mine["weights"]
     values = {**settings.PRESETS[preset], **mine, "model": model, "preset": preset}
     settle_budget(values := {"steps": OptimisationSection().steps, **values}, mine)
     config = build_tree(tree, values)

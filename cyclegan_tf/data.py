@@ -15,8 +15,9 @@ from common_tf.sources.folders import folder_source, is_two_domains
 from common_tf.sources.pairs import DEFAULT_ORDER, holds_pairs, pair_source
 from common_tf.sources.pipeline import DomainPipeline
 from common_tf.sources.source import Source
+from common_tf.sources.started import without_seen
 from common_tf.splits.assignment import assign_patients, assign_splits
-from common_tf.splits.finding import Finding, audit_lines
+from common_tf.splits.finding import Finding, audit_lines, sorted_findings
 from cyclegan_tf.config import TranslatorConfig
 
 _PATIENT_SHARE = 0.15
@@ -145,6 +146,11 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
     options, names = config.data, config.data.domain_names
     dataset = open_dataset(translation_source(config, paired=paired), bad_files=options.bad_files)
     splits = _splits(dataset, config)
+    seen: list[Finding] = []
+    if start := config.optimisation.weights:
+        way_out = "give data that it has not seen, or the --seed that it was split with"
+        (kept,), seen = without_seen(Path(start), dataset, [splits], way_out=way_out)
+        splits = kept.tolist()
     domains = []
     for name in names:
         training = [
@@ -164,7 +170,7 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
         b=second,
         dataset=dataset,
         splits=splits,
-        findings=dataset.audited(splits),
+        findings=sorted_findings([*seen, *dataset.audited(splits)]),
         paired=paired,
         cache=cache_folder(options.cache),
     )

@@ -9,14 +9,16 @@ from common_tf.errors import UserError
 from common_tf.files import read_json, replace_json
 from common_tf.pictures.preparation import PREPARATION_FILE, save_preparations
 from common_tf.progress import TrainingProgress
-from common_tf.runs.environment import enter_environment
+from common_tf.runs.environment import Environment, enter_environment
 from common_tf.runs.folder import RunFolder
 from common_tf.runs.saved_detector import weights_digest
 from common_tf.runs.schedule import Schedule
 from common_tf.runs.session import Session
 from common_tf.runs.weights import weights_record
+from common_tf.splits.seen import rows_behind
 from cyclegan_tf.config import TranslatorConfig, load_translator_config
 from cyclegan_tf.data import TrainingData, load_training_data
+from cyclegan_tf.start import Weights, start_weights
 from cyclegan_tf.systems import system_class
 from cyclegan_tf.trainable import TrainableTranslator
 from cyclegan_tf.translator import Translator
@@ -43,22 +45,37 @@ def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto
     with RunFolder(run, config, resume=resume, load=load_translator_config) as folder:
         system = system_class(config.model)
         system.check(config)
+        start = start_weights(config)
         policy = precision_policy(config.optimisation.precision)
         environment = enter_environment(folder.path, policy, deterministic=config.run.deterministic)
         data = load_training_data(config, paired=system.wants_pairs)
         print("\n".join(data.lines(config)), flush=True)
         counts = data.dataset.counts(data.splits, config.data.domain_names)
-        folder.begin(data.dataset.rows(data.splits), data.findings, counts=counts, more={"split": config.data.split})
+        folder.begin(
+            data.dataset.rows(data.splits),
+            data.findings,
+            counts=counts,
+            inherited=rows_behind(Path(config.optimisation.weights)) if start else (),
+            more={"split": config.data.split},
+        )
         _settle_extractor(folder.path, config)
         save_preparations(folder.path / PREPARATION_FILE, {one.name: one.preparation for one in (data.a, data.b)})
-        return _train_in(folder.path, config, data, system, environment)
+        return _train_in(folder.path, config, data, system, start, environment)
 
 
-def _train_in(path: Path, config: TranslatorConfig, data: TrainingData, system: type[Translator], environment) -> bool:
+def _train_in(
+    path: Path,
+    config: TranslatorConfig,
+    data: TrainingData,
+    system: type[Translator],
+    start: Weights,
+    environment: Environment,
+) -> bool:
     pipeline = data.pipeline(config)
     optimisation = config.optimisation
     total = optimisation.steps or optimisation.epochs * pipeline.steps_per_epoch
     translator = system(config, policy=environment.policy, total_steps=total)
+    translator.start_from(start)
     validation = Validation(translator, config, data)
     trainable = TrainableTranslator(path, translator, validation, pipeline)
     session = Session(
@@ -123,7 +140,9 @@ def _say_start(
     elif session.start == schedule.total_steps:
         print(f"all {schedule.total_steps} steps are done; a larger --steps or --epochs continues the run")
     elif not session.restored:
-        print("starting afresh; Ctrl-C saves and stops", flush=True)
+        origin = config.optimisation.weights
+        afresh = f"from the generators of {origin}" if origin else "afresh"
+        print(f"starting {afresh}; Ctrl-C saves and stops", flush=True)
 
 
 def _notebook_lines(

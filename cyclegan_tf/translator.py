@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from cyclegan_tf.config import TranslatorConfig
@@ -56,6 +57,11 @@ class Translator(tf.Module):
     def inference_networks(self) -> Mapping[str, tf.keras.Model]:
         """The generators that inference uses, by direction; a one-sided system has one."""
         raise NotImplementedError
+
+    def start_from(self, weights: Mapping[str, Sequence[np.ndarray]]) -> None:
+        """Gives the generators weights of `cyclegan_tf.start.start_weights`."""
+        for direction, values in weights.items():
+            self.inference_networks()[direction].set_weights(values)
 
     def translate(self, images: tf.Tensor, direction: str) -> tf.Tensor:
         """Translates images as inference does (averaged weights, no dropout).

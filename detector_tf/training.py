@@ -8,6 +8,7 @@ from common_tf.runs.folder import CONFIG_FILE, RunFolder
 from common_tf.runs.schedule import Schedule
 from common_tf.runs.session import Outcome, Session
 from common_tf.splits.manifest import MANIFEST_FILE, write_manifest
+from common_tf.splits.seen import INHERITED_FILE, rows_behind
 from detector_tf.config import DetectorConfig, load_detector_config
 from detector_tf.folds import fold_folder
 from detector_tf.networks import chosen_policy
@@ -41,7 +42,8 @@ def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto") -
             # Weights that cannot be had are found out before anything is written.
             started = build_started(config, classes=task.classes, policy="float32")
             fine_tuned_layers(config, started.network)
-        folder.begin(task.data.rows(), task.data.findings, counts=task.data.counts())
+        inherited = rows_behind(Path(config.network.weights))
+        folder.begin(task.data.rows(), task.data.findings, counts=task.data.counts(), inherited=inherited)
         write_environment(folder.path, environment)
         concluded = []
         for number in range(len(task.data.splits)):
@@ -51,6 +53,8 @@ def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto") -
                 path.mkdir(exist_ok=True)
                 save_config(path / CONFIG_FILE, config)
                 write_manifest(path / MANIFEST_FILE, task.data.rows(number))
+                if inherited:
+                    write_manifest(path / INHERITED_FILE, inherited)
             fold = task.fold(number)
             if not _fit(path, config, task, fold, environment).done:
                 print(f"stopped and saved; the same command continues ({folder.path})", flush=True)

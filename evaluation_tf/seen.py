@@ -8,7 +8,7 @@ import numpy as np
 from common_tf.sources.dataset import Dataset
 from common_tf.sources.scanning import Scan
 from common_tf.splits.manifest import MANIFEST_FILE, read_manifest
-from common_tf.splits.seen import seen_in_training
+from common_tf.splits.seen import seen_in_training, trained_rows
 
 _HELD_OUT, _IN_NO_SPLIT = "test", ("unused", "skipped")
 
@@ -30,10 +30,11 @@ def seen_by(run: Path, scans: Sequence[Scan], *, flag: str) -> np.ndarray:
     seen = seen_in_training(scans, run / MANIFEST_FILE, flag=flag)
     if not seen.any():
         return seen
-    rows = [row for row in read_manifest(run / MANIFEST_FILE) if row.split not in _IN_NO_SPLIT]
-    trained = [row for row in rows if row.split != _HELD_OUT]
-    groups, digests = {row.group for row in trained}, {row.sha256 for row in trained}
-    held_out = {row.sha256 for row in rows if row.split == _HELD_OUT and row.group not in groups} - digests
+    manifest = run / MANIFEST_FILE
+    rows = [row for row in read_manifest(manifest) if row.split not in _IN_NO_SPLIT]
+    groups = {row.group for row in rows if row.split != _HELD_OUT}
+    held_out = {row.sha256 for row in rows if row.split == _HELD_OUT and row.group not in groups}
+    held_out -= {row.sha256 for row in trained_rows(manifest)}
     return seen & ~np.array([scan.sha256 in held_out for scan in scans], bool)
 
 

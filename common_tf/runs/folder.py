@@ -3,7 +3,7 @@
 config.yaml      the config           manifest.csv  files, hashes, groups, splits     audit.json  the data's faults
 history.jsonl    the losses           tensorboard/  the same for TensorBoard          samples/    picture grids
 checkpoints/     full state           weights/      inference weights                 status.json where it stands
-environment.json versions, arithmetic
+environment.json versions, arithmetic  inherited.csv what the start weights were trained on
 """
 
 import fcntl
@@ -17,6 +17,7 @@ from common_tf.files import WRITING, replace_json
 from common_tf.runs.config import config_difference, read_config_file, save_config
 from common_tf.splits.finding import Finding, audit_record
 from common_tf.splits.manifest import MANIFEST_FILE, ManifestRow, manifest_text, write_manifest
+from common_tf.splits.seen import INHERITED_FILE
 
 CONFIG_FILE = "config.yaml"
 AUDIT_FILE = "audit.json"
@@ -85,6 +86,7 @@ class RunFolder:
         findings: Sequence[Finding],
         *,
         counts: Any,
+        inherited: Sequence[ManifestRow] = (),
         more: Mapping[str, Any] | None = None,
     ) -> None:
         """Writes config, manifest and audit, once everything that could refuse the run has been checked; before,
@@ -94,6 +96,7 @@ class RunFolder:
             rows: the manifest: a run goes on only with the files and splits it began with, wherever they lie now.
             findings: of the audit.
             counts: images by label and split.
+            inherited: what the weights that the run starts from were trained on.
             more: for audit.json.
 
         Raises:
@@ -112,6 +115,8 @@ class RunFolder:
         self._begun = True
         save_config(self.path / CONFIG_FILE, self._config)
         write_manifest(manifest, rows)
+        if inherited:
+            write_manifest(self.path / INHERITED_FILE, inherited)
         record = {"counts": counts, "findings": audit_record(findings), **(more or {})}
         replace_json(self.path / AUDIT_FILE, record)
 

@@ -1,4 +1,4 @@
-"""Has another run trained on these files? Its manifest knows."""
+"""Has another run trained on these files? Its manifest knows, and that of the run whose weights it started from."""
 
 import re
 from collections.abc import Sequence
@@ -9,11 +9,35 @@ import numpy as np
 from common_tf.errors import UserError
 from common_tf.sources.scanning import Scan
 from common_tf.splits.groups import SAME_HASH_BITS
-from common_tf.splits.manifest import read_manifest
+from common_tf.splits.manifest import MANIFEST_FILE, ManifestRow, read_manifest
+
+INHERITED_FILE = "inherited.csv"
+"""Beside a manifest: rows of what the start weights of the run were trained on."""
 
 _NOT_TRAINED_ON = ("test", "unused", "skipped")
 _SHA256, _PHASH = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{16}")
 _BLOCK = 1024
+
+
+def trained_rows(manifest: Path) -> list[ManifestRow]:
+    """The training and validation files of a run, and those behind the weights that it started from.
+
+    Args:
+        manifest: manifest.csv of the run.
+
+    Raises:
+        UserError: no manifest, or a damaged one.
+    """
+    inherited = manifest.with_name(INHERITED_FILE)
+    rows = [*read_manifest(manifest), *(read_manifest(inherited) if inherited.exists() else ())]
+    # Every fold of a cross-validation has trained on other folds.
+    return [row for row in rows if row.split not in _NOT_TRAINED_ON]
+
+
+def rows_behind(start: Path) -> list[ManifestRow]:
+    """What a run inherits by starting from another's weights; nothing where that one has no manifest."""
+    manifest = start / MANIFEST_FILE
+    return trained_rows(manifest) if manifest.exists() else []
 
 
 def seen_in_training(files: Sequence[Scan], manifest: Path, *, flag: str) -> np.ndarray:
@@ -31,8 +55,7 @@ def seen_in_training(files: Sequence[Scan], manifest: Path, *, flag: str) -> np.
         UserError: no manifest, or one that cannot tell: without hashes of files that are not drawn.
     """
     try:
-        # Every fold of a cross-validation has trained on other folds.
-        rows = [row for row in read_manifest(manifest) if row.split not in _NOT_TRAINED_ON and row.note != "drawn"]
+        rows = [row for row in trained_rows(manifest) if row.note != "drawn"]
     except UserError as error:
         raise UserError(f"{flag} {error}") from error
     blind = [row for row in rows if not (_SHA256.fullmatch(row.sha256) and _PHASH.fullmatch(row.phash))]

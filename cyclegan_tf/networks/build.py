@@ -5,6 +5,7 @@ import tensorflow as tf
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.networks.discriminators import patch_discriminator
 from cyclegan_tf.networks.generators import light_generator, resnet_generator, unet_generator
+from cyclegan_tf.networks.projected import ProjectedCritic
 
 
 def build_generator(config: TranslatorConfig, *, seed: int, policy: str, name: str) -> tf.keras.Model:
@@ -27,13 +28,22 @@ def build_generator(config: TranslatorConfig, *, seed: int, policy: str, name: s
 
 def build_discriminator(
     config: TranslatorConfig, *, seed: int, policy: str, name: str, extra_channels: int = 0
-) -> tf.keras.Model:
-    """The discriminator that a config names; see `cyclegan_tf.networks.discriminators`.
+) -> tf.keras.Model | ProjectedCritic:
+    """The critic that a config names; see `cyclegan_tf.networks.discriminators` and `ProjectedCritic`.
 
     With ``critic_sees_outline`` it takes one more channel, the mask of the head in [-1, 1]; ``extra_channels`` are
     those of what it is conditioned on.
     """
     system = config.system
+    if getattr(system, "critic", "patch") == "projected":
+        return ProjectedCritic(
+            size=config.data.image_size,
+            channels=config.data.channels,
+            filters=system.critic_filters,
+            seed=seed,
+            policy=policy,
+            name=name,
+        )
     return patch_discriminator(
         size=config.data.image_size,
         channels=config.data.channels + int(getattr(system, "critic_sees_outline", False)) + extra_channels,

@@ -38,6 +38,19 @@ class Critics(SystemOptions):
 
 
 @dataclass(frozen=True)
+class ChosenCritics(Critics):
+    """Of systems whose critics see one image alone, so that they may look through a frozen network."""
+
+    critic: str = option(
+        "patch",
+        "PatchGAN, or small heads on a frozen EfficientNet-Lite0",
+        choices=("patch", "projected"),
+        before="patch",
+    )
+    critic_filters: int = option(64, "of the projected critic", minimum=4, needs="critic=projected")
+
+
+@dataclass(frozen=True)
 class Pool(SystemOptions):
     """Past fakes."""
 

@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from common_tf.pictures.preparation import Preparation
 from common_tf.sources.dataset import Dataset
+from common_tf.sources.started import FLAG, without_seen
 from common_tf.splits.finding import Finding, audit_lines, sorted_findings
-from common_tf.splits.manifest import ManifestRow
+from common_tf.splits.manifest import MANIFEST_FILE, ManifestRow
 from detector_tf.batches import Batches
 from detector_tf.config import DetectorConfig
-from detector_tf.folds import fold_name
+from detector_tf.folds import fold_name, refuse_folds
 from detector_tf.sections import SLICE
 from detector_tf.splits import TEST, TRAIN, Grouped, make_splits
-from detector_tf.start import without_seen
 from detector_tf.trainable import Predict
 
 
@@ -65,12 +65,25 @@ def split_data(config: DetectorConfig, dataset: Dataset, *, names: Sequence[str]
     given = [case.given_split for case in dataset.cases]
     images = Grouped(labels, dataset.groups, given, names, dataset.group_word)
     drawn = make_splits(images, config.data, seed=config.optimisation.seed)
-    splits, findings = without_seen(config, dataset, drawn)
+    splits, findings = _without_seen(config, dataset, drawn)
     sides = splits[0].tolist()
     if config.data.folds:
         sides = [fold_name(int(number)) for number in np.argmax([split == TEST for split in drawn], axis=0)]
     audited = sorted_findings([*findings, *dataset.audited(sides)])
     return TaskData(dataset, names, labels, splits, sides, audited)
+
+
+def _without_seen(
+    config: DetectorConfig, dataset: Dataset, splits: Sequence[np.ndarray]
+) -> tuple[list[np.ndarray], list[Finding]]:
+    start = Path(config.network.weights)
+    if not start.is_dir():
+        return list(splits), []
+    refuse_folds(start, flag=f"{FLAG} ")
+    way_out = (
+        f"add --exclude {start / MANIFEST_FILE}, which leaves out all that it trained on, or start from another run"
+    )
+    return without_seen(start, dataset, splits, way_out=way_out)
 
 
 def preparations_of(config: DetectorConfig, dataset: Dataset, splits: Sequence[np.ndarray]) -> list[Preparation]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from common_tf.runs.config import option
-from cyclegan_tf.systems._options import Contrast, Critics, Cycle, Generators, Identity, InputTies, Pool
+from cyclegan_tf.systems._options import ChosenCritics, Contrast, Cycle, Generators, Identity, InputTies, Pool
 from cyclegan_tf.systems._presets import FIELD_STRENGTH, classic
 
 
 @dataclass(frozen=True)
-class Config(Contrast, Identity, InputTies, Cycle, Pool, Critics, Generators):
+class Config(Contrast, Identity, InputTies, Cycle, Pool, ChosenCritics, Generators):
     """CycleGAN's own options."""
 
     log_style: str = option("bar", "progress bar, or the notebook's log lines", choices=("bar", "notebook"))
