@@ -9,6 +9,7 @@ import tensorflow as tf
 from common_tf.arithmetic import LossScale
 from common_tf.averaging import update_average
 from common_tf.lanes import OPTIMIZER_OPTIONS
+from common_tf.lite0 import lite0_weights
 from common_tf.randomness import Stream
 from common_tf.sources.pipeline import MASK
 from cyclegan_tf.config import TranslatorConfig
@@ -45,6 +46,8 @@ class AdversarialTranslator(Translator):
     @classmethod
     def check(cls, config: TranslatorConfig) -> None:
         CycleTerms(config.system)
+        if getattr(config.system, "critic", "") == "projected":
+            lite0_weights()
 
     def weight_seed(self, name: str) -> int:
         """The seed of a network's initial weights."""

@@ -218,6 +218,14 @@ def _check_together(config: TranslatorConfig) -> None:
         raise UserError(f"--image-size {size}: wants a multiple of 8")
     if getattr(system, "generator", "") == "unet" and size & (size - 1) and size % 256:
         raise UserError(f"--image-size {size}: the U-Net wants a power of two or a multiple of 256")
+    if getattr(system, "critic", "") == "projected":
+        if size % 32:
+            raise UserError(f"--image-size {size}: a projected critic wants a multiple of 32; or --set critic=patch")
+        if system.critic_sees_outline:
+            raise UserError(
+                "--set critic_sees_outline=true: the network behind a projected critic knows pictures, not outlines; "
+                "add --set critic=patch"
+            )
     outlined = getattr(system, "outline_weight", 0.0) or getattr(system, "critic_sees_outline", False)
     if data.framing == "whole" and outlined:
         raise UserError(

