@@ -48,6 +48,13 @@ class ChosenCritics(Critics):
         before="patch",
     )
     critic_filters: int = option(64, "of the projected critic", minimum=4, needs="critic=projected")
+    discriminator: str = option(
+        "paper", "form of the 70x70 PatchGAN", choices=("paper", "tutorial"), needs="critic=patch"
+    )
+    discriminator_filters: int = option(
+        32, "filters of the discriminator's first layer", minimum=1, needs="critic=patch"
+    )
+    spectral_norm: bool = option(False, "spectral normalisation in the discriminator", needs="critic=patch")
 
 
 @dataclass(frozen=True)
