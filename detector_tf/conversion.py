@@ -14,7 +14,7 @@ from typing import Any
 from common_tf.command_line import run_script
 from common_tf.errors import UserError
 from common_tf.files import read_json
-from common_tf.runs.config import build_tree, check_config, options_of, read_config_file, save_config
+from common_tf.runs.config import build_tree, check_config, options_of, read_config_file, save_config, values_before
 from common_tf.runs.folder import CONFIG_FILE
 from common_tf.runs.saved_detector import OLD_MODEL_FILE, convert_old_detector
 from common_tf.runs.session import STATUS_FILE
@@ -47,7 +47,8 @@ def converted_config(run: Path, content: Mapping[str, Any]) -> DetectorConfig:
         status = read_json(folder / STATUS_FILE, way_out=f"a run of an earlier version must be finished; {_WAY_OUT}")
         if status.get("state") != "complete":
             raise UserError(f"{folder}: an unfinished run of an earlier version; finish it there, or train anew here")
-    values = {**_UNKNOWN_THEN, **{name: value for name, value in content.items() if name in options_of(tree)}}
+    known = {**_UNKNOWN_THEN, **values_before(tree)}
+    values = {**known, **{name: value for name, value in content.items() if name in options_of(tree)}}
     missing = sorted(set(options_of(tree)) - set(values))
     foreign = sorted(set(content) - {name for other in CONFIGS.values() for name in options_of(other)})
     if missing or foreign:

@@ -21,13 +21,14 @@ from common_tf.runs.options import (
     options_of,
     section,
     spelled,
+    values_before,
     values_of,
 )
 
 __all__ = [
     "BUDGET", "FORMAT", "active_options", "add_flags", "build_tree", "check_config", "config_difference", "config_text",
     "given_texts", "option", "options_of", "parse_texts", "read_config_file", "save_config", "section", "settle_budget",
-    "spelled", "tree_from_content", "values_of",
+    "spelled", "tree_from_content", "values_before", "values_of",
 ]  # fmt: skip
 
 FORMAT = 3
@@ -179,9 +180,8 @@ def tree_from_content(tree: type[Tree], content: Mapping[str, Any], *, path: Pat
         else:
             texts[name] = value
     options = options_of(tree)
-    if content.get("format") == 2:
-        known = {name: field.metadata["before"] for name, field in options.items()}
-        texts = {**{name: value for name, value in known.items() if value is not None}, **texts}
+    if content.get("format") != FORMAT:
+        texts = {**values_before(tree), **texts}
     unknown = sorted(map(str, set(texts) - set(options)))
     if unknown:
         raise UserError(f"{path}: unknown settings ({', '.join(unknown)}); it was written by another version")

@@ -73,6 +73,12 @@ def options_of(tree: type) -> dict[str, dataclasses.Field]:
     return found
 
 
+def values_before(tree: type) -> dict[str, Any]:
+    """What runs had that lack options of a later format."""
+    known = {name: field.metadata["before"] for name, field in options_of(tree).items()}
+    return {name: value for name, value in known.items() if value is not None}
+
+
 def values_of(config: Any) -> dict[str, Any]:
     """Every option's value by its name."""
     values: dict[str, Any] = {}

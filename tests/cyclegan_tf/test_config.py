@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from common_tf.errors import UserError
-from common_tf.runs.config import config_text, save_config, values_of
+from common_tf.runs.config import FORMAT, config_text, save_config, values_of
 from cyclegan_tf.config import load_translator_config, make_config
 from cyclegan_tf.conversion import convert_run
 from cyclegan_tf.systems import system_names, system_settings
@@ -35,7 +35,7 @@ def test_every_preset_comes_back_from_its_file(model, tmp_path):
         again = load_translator_config(tmp_path)
         assert config_text(again) == config_text(config)
         written = yaml.safe_load((tmp_path / "config.yaml").read_text())
-        assert written["format"] == 2 and written["system"]
+        assert written["format"] == FORMAT and written["system"]
 
 
 def test_nothing_is_written_that_does_nothing():
@@ -62,7 +62,7 @@ def test_a_checkpoint_of_the_flat_form_is_read_and_converted(tmp_path):
     mine = values_of(before)
     assert all(mine[name] == value for name, value in values.items() if name in mine)
     convert_run(run)
-    assert yaml.safe_load((run / "config.yaml").read_text())["format"] == 2
+    assert yaml.safe_load((run / "config.yaml").read_text())["format"] == FORMAT
     assert load_translator_config(run) == before
     assert yaml.safe_load((run / "preparation.yaml").read_text())["CT"] == {
         "framing": "head", "reference": 0.90234375, "depth": 8, "low": 0.0, "high": 255.0,

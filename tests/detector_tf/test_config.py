@@ -95,7 +95,7 @@ def test_one_folder_has_one_spelling():
 
 @pytest.mark.parametrize("text, line", [
     ("format: 2\ntask: translate\n", "not the config of a detector"),
-    ("format: 3\ntask: classify\n", "of format 3"),
+    ("format: 9\ntask: classify\n", "of format 9"),
     ("format: 2\ntask: classify\n", "a setting is never guessed"),
     ("model: cyclegan\n", "not the config of a detector"),
 ])  # fmt: skip

@@ -9,7 +9,7 @@ import yaml
 
 from common_tf.errors import UserError
 from common_tf.pictures.readers import read_picture
-from common_tf.runs.config import read_config_file
+from common_tf.runs.config import FORMAT, read_config_file
 from common_tf.splits.manifest import read_manifest
 from detector_tf.config import load_detector_config, make_config
 from detector_tf.conversion import convert_run
@@ -67,7 +67,7 @@ def test_the_config_is_read_either_way_and_converted_once(old_run, capsys):
         load_detector(old_run)
     convert_run(old_run)
     assert load_detector_config(old_run) == before
-    assert read_config_file(old_run / "config.yaml")["format"] == 2
+    assert read_config_file(old_run / "config.yaml")["format"] == FORMAT
     assert (before.data.median, before.network.filters, before.optimisation.epochs) == (3, 2, 25)
     capsys.readouterr()
     convert_run(old_run)
