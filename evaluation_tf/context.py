@@ -8,7 +8,7 @@ from pathlib import Path
 from common_tf.errors import UserError
 from common_tf.sources.listing import list_pictures
 from evaluation_tf.cache import ArrayCache
-from evaluation_tf.features import Extractor, detector_features, inception
+from evaluation_tf.features import Extractor, detector_features, inception, lite0
 from evaluation_tf.pairs import Pairs, drawn_pairs, folder_pairs, open_pairs, own_pairs, refuse_or_leave_out
 from evaluation_tf.panel import Panel
 from evaluation_tf.parts import Gap, Section
@@ -123,6 +123,7 @@ class Context:
         request, found = self.request, []
         if self.translation is None:
             return []
+        found.append(lite0())
         try:
             found.append(inception(request.inception_weights))
         except UserError as error:

@@ -1,5 +1,6 @@
 """Networks that turn images into features for distances between sets."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from common_tf.imagenet import load_imagenet
+from common_tf.lite0 import SIDE, Lite0Embedding
 from common_tf.pictures.geometry import resize
 from common_tf.runs.saved_detector import weights_digest
 from detector_tf.batches import with_channels
@@ -24,18 +26,20 @@ class Extractor:
     """A frozen network.
 
     Attributes:
-        name: what a distance in its features is called.
+        word: of the network, for the keys of its columns: ``inception``, ``lite0`` or ``detector``.
+        name: what a distance in its features is called; FID only for InceptionV3.
+        kernel_name: what the kernel distance is called.
         description: network, weights and preparation of the images, for the report.
-        is_inception: whether the distance may be called FID.
         key: hash of the weights.
         size: side of its input; images are resized to it with antialiasing.
         channels: of its input.
         function: from ``(n, size, size, channels)`` float32 in [0, 255] to ``(n, dimensions)``.
     """
 
+    word: str
     name: str
+    kernel_name: str
     description: str
-    is_inception: bool
     key: str
     size: int
     channels: int
@@ -84,13 +88,40 @@ def inception(weights: str) -> Extractor:
         return network(images / 127.5 - 1.0, training=False)
 
     return Extractor(
+        word="inception",
         name="FID (Keras-ImageNet InceptionV3)",
+        kernel_name="KID x 1000 (Keras-ImageNet InceptionV3)",
         description=f"keras.applications InceptionV3, {origin}, 2,048 pooled features, 299x299; not the "
         "network of 2015 that most published FIDs use, so not comparable with theirs",
-        is_inception=True,
         key=content_hash(*network.get_weights()),
         size=299,
         channels=3,
+        function=function,
+    )
+
+
+@functools.cache
+def lite0() -> Extractor:
+    """EfficientNet-Lite0 of ImageNet, its 1,280 pooled features: the default, for its weights are always there.
+
+    Raises:
+        UserError: its package is not installed, or its file is damaged.
+    """
+    network = Lite0Embedding().network
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def function(images):
+        return network(images / 127.5 - 1.0, training=False)
+
+    return Extractor(
+        word="lite0",
+        name="Fréchet distance, EfficientNet-Lite0",
+        kernel_name="Kernel distance x 1000, EfficientNet-Lite0",
+        description="EfficientNet-Lite0, ImageNet weights, 1,280 pooled features, 224x224; no FID, and no KID of "
+        "InceptionV3: comparable only with figures of this network",
+        key=content_hash(*network.get_weights()),
+        size=SIDE,
+        channels=1,
         function=function,
     )
 
@@ -112,10 +143,11 @@ def detector_features(run: Path) -> Extractor:
         return pooled(images / 127.5 - 1.0, training=False)
 
     return Extractor(
-        name=f"Fréchet distance in {backbone} features",
+        word="detector",
+        name="Fréchet distance in the detector's features",
+        kernel_name="Kernel distance x 1000 in the detector's features",
         description=f"{pooled.output.shape[-1]} pooled features of the tumour detector {run.name} "
         f"({backbone}, {side}x{side}); no FID: comparable only with other rows of this table",
-        is_inception=False,
         key=weights_digest(run),
         size=side,
         channels=channels,

@@ -43,6 +43,7 @@ class Slices:
         groups: ``(n,)`` near-duplicates (or slices of a patient) share a group.
         group_word: what the groups are.
         training: uint8, real slices of the training set, at most as many as are tested; perhaps none.
+        training_groups: of each of them.
         scans: of each slice; empty for drawn heads.
     """
 
@@ -52,6 +53,7 @@ class Slices:
     groups: np.ndarray
     group_word: str
     training: Images
+    training_groups: np.ndarray
     scans: Sequence[Scan] = ()
 
 
@@ -161,6 +163,7 @@ def _own(translations: Translations, source: Source, known: RecordedFiles, folde
             groups=np.array([row.group for row in test]),
             group_word=_GROUPS,
             training=([known.case(row) for row in training], [known.scan(row) for row in training]),
+            training_groups=np.array([row.group for row in training]),
         )
     origin = "the test slices of the run's own manifest, whole near-duplicate groups"
     return TestSet(slices, origin, tuple(warnings), kind=source.kind, **cases)
@@ -222,6 +225,7 @@ def _foreign_slices(translations: Translations, dataset: Dataset, name: str, kep
         groups=dataset.groups[kept],
         group_word=dataset.group_word,
         training=([], []),
+        training_groups=np.zeros(0, int),
     )
 
 
@@ -248,6 +252,7 @@ def _drawn(translations: Translations) -> TestSet:
             groups=np.arange(len(heads)),
             group_word="drawn heads",
             training=(theirs, ()),
+            training_groups=np.arange(len(theirs)) + len(heads),
         )
     warnings = () if config.data.data == DRAWN else ("the run was trained on real slices; these heads are drawn",)
     origin = "drawn heads that no training of this seed sees"
@@ -275,6 +280,7 @@ def _slices(
     groups: np.ndarray,
     group_word: str,
     training: tuple[Sequence[Case], Sequence[Scan]],
+    training_groups: np.ndarray,
 ) -> Slices:
     def squares(some: Sequence[Case], theirs: Sequence[Scan]) -> tuple[Images, Images]:
         size = translations.config.data.image_size
@@ -299,5 +305,6 @@ def _slices(
         groups=groups,
         group_word=group_word,
         training=squares(*training)[0] if training[0] else none,
+        training_groups=training_groups,
         scans=scans,
     )

@@ -15,6 +15,6 @@ def direction_words(directions: Iterable[Sequence[str]]) -> str:
     return " / ".join(f"{source} to {target}" for source, target in directions)
 
 
-def side_by_side(values: Iterable[float]) -> str:
+def side_by_side(values: Iterable[float], digits: int = 3) -> str:
     """A number of each direction."""
-    return " / ".join(number(value) for value in values)
+    return " / ".join(number(value, digits) for value in values)

@@ -8,6 +8,7 @@ import pytest
 from common_tf.measurement.tables import Row
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
+from evaluation_tf import two_sample
 from evaluation_tf.cache import ArrayCache
 from evaluation_tf.features import Extractor
 from evaluation_tf.images import Images, Pictures
@@ -23,6 +24,12 @@ from evaluation_tf.verdicts import flip_rates
 
 HEADS = [draw_phantom(seed, size=48) for seed in range(24)]
 HEAD_MASKS = np.stack([head.head for head in HEADS])
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    monkeypatch.setattr(two_sample, "SIDE", 16)
+    monkeypatch.setattr(two_sample, "EPOCHS", 4)
 
 
 class _Fake:
@@ -57,7 +64,8 @@ def _images(side):
 def _slices(name, side, **more):
     squares, count = _images(side), len(HEADS)
     training = squares.chosen(np.arange(count)[::-1])
-    return Slices(name, squares, Images.of(HEAD_MASKS), np.arange(count), "heads", training, **more)
+    groups = np.arange(count)
+    return Slices(name, squares, Images.of(HEAD_MASKS), groups, "heads", training, groups + count, **more)
 
 
 @pytest.fixture
@@ -169,15 +177,17 @@ def _brightness(images):
 
 def test_distances_know_real_from_untranslated(context):
     extractor = Extractor(
-        name="mean and spread", description="of rows", is_inception=False, key="k", size=16, channels=1,
+        word="detector", name="Spread", kernel_name="Kernel", description="of rows", key="k", size=16, channels=1,
         function=_brightness,
     )  # fmt: skip
     made = context(_same, extractors=[extractor])
     section = distribution.build(made)
     table = section.table("distribution_CT2MRI")
     translated, real, untranslated = (table.row(key) for key in ("translated", "real", "untranslated"))
-    for key in ("swd", "frechet_detector", "kid_detector"):
+    for key in ("swd", "frechet_detector", "kid_detector", "two_sample"):
         assert translated.value(key) == untranslated.value(key) > real.value(key)
+    assert real.value("precision_detector") == real.value("recall_detector") == 1
+    assert untranslated.value("precision_detector") < 1
     assert real.value("frechet_detector") == pytest.approx(0, abs=1e-6)
     assert any("no nearer" in warning for warning in section.warnings) and section.card.verdict == "bad"
     misses = made.cache.misses
@@ -192,7 +202,8 @@ def test_the_reference_is_not_the_first_slices_of_the_folder(context):
     training = Images.of(np.repeat(np.uint8([0, 255]), 12)[:, None, None] * np.ones((1, 48, 48), np.uint8))
     few = np.arange(12)
     real = made.test.slices["MRI"]
-    slices = Slices("MRI", real.squares.chosen(few), real.masks.chosen(few), few, "heads", training)
+    groups = np.arange(24) + 100
+    slices = Slices("MRI", real.squares.chosen(few), real.masks.chosen(few), few, "heads", training, groups)
     compared = []
 
     class Watching(ArrayCache):
@@ -210,7 +221,13 @@ def test_slices_of_one_group_are_a_gap_and_no_traceback(context):
     made = context(_same)
     alone = {
         name: Slices(
-            name, one.squares, one.masks, np.zeros(len(one.squares), int), "heads", one.squares.chosen(np.zeros(0, int))
+            name,
+            one.squares,
+            one.masks,
+            np.zeros(len(one.squares), int),
+            "heads",
+            one.squares.chosen(np.zeros(0, int)),
+            np.zeros(0, int),
         )
         for name, one in made.test.slices.items()
     }
