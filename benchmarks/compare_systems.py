@@ -6,8 +6,7 @@
     python benchmarks/compare_systems.py --runs runs/fields --output report --preset field-strength --models cut
 
 Each system is one run of train_cyclegan.py below --runs with its own ``fast`` defaults; the same command again goes on
-where it was stopped. A system whose losses take features wants an extractor: a detector's run, with --extractor (else
-it is left out, and said so). A setting that a system has not is not given to it.
+where it was stopped. A setting that a system has not is not given to it.
 """
 
 import argparse
@@ -21,13 +20,12 @@ import evaluate  # noqa: E402
 import train_cyclegan  # noqa: E402
 from common_tf.command_line import run_script  # noqa: E402
 from common_tf.errors import UserError  # noqa: E402
-from common_tf.runs.config import active_options, options_of, values_of  # noqa: E402
-from cyclegan_tf.config import config_type, make_config  # noqa: E402
+from common_tf.runs.config import options_of  # noqa: E402
+from cyclegan_tf.config import config_type  # noqa: E402
 from cyclegan_tf.systems import system_names  # noqa: E402
 
 # Systems that see the images unpaired also see the heads' outlines; one that sees the truth has no such option.
 _OUTLINE = "critic_sees_outline=true"
-_EXTRACTOR = "extractor"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +38,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", nargs="+", default=list(system_names()), metavar="MODEL")
     parser.add_argument("--steps", default="1600", help="budget of every system (default: %(default)s)")
     parser.add_argument("--image-size", default="128")
-    parser.add_argument("--extractor", metavar="RUN", help="detector's run for systems whose losses take features")
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="for every system that has the setting"
     )
@@ -49,28 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _compare(arguments: argparse.Namespace) -> None:
     commands = {model: _words(model, arguments) for model in arguments.models}
+    if len(commands) < 2:
+        raise UserError(f"--models {' '.join(arguments.models)}: wants two or more systems")
     for model, words in commands.items():
-        if words is None:
-            print(f"{model}: left out, it wants --extractor RUN")
-    chosen = {model: words for model, words in commands.items() if words is not None}
-    if len(chosen) < 2:
-        raise UserError(f"--models {' '.join(arguments.models)}: wants two or more systems that can be trained")
-    for model, words in chosen.items():
         print(f"=== {model}", flush=True)
         train_cyclegan.main(words)
-    runs = [str(arguments.runs / model) for model in chosen]
+    runs = [str(arguments.runs / model) for model in commands]
     pairs = [] if arguments.data == "phantom" else ["--pairs", arguments.data]
     evaluate.main(["--compare", *runs, *pairs, "--output", str(arguments.output)])
 
 
-def _words(model: str, arguments: argparse.Namespace) -> list[str] | None:
-    """The command line of a system's training; ``None`` where it lacks an extractor."""
-    config = make_config({"model": model, "preset": arguments.preset})
+def _words(model: str, arguments: argparse.Namespace) -> list[str]:
+    """The command line of a system's training."""
     settings = [setting for setting in (_OUTLINE, *arguments.set) if _has(model, setting)]
-    if _EXTRACTOR in active_options(type(config), values_of(config)):
-        if not arguments.extractor:
-            return None
-        settings.append(f"{_EXTRACTOR}={arguments.extractor}")
     words = ["--model", model, "--preset", arguments.preset, "--data", arguments.data]
     words += ["--run", str(arguments.runs / model)]
     words += ["--steps", arguments.steps, "--image-size", arguments.image_size]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from common_tf import lite0
 from common_tf.errors import UserError
 from common_tf.imagenet import load_imagenet
 from common_tf.runs.saved_detector import MODEL_FILE, OLD_MODEL_FILE, load_detector_network
@@ -54,13 +55,16 @@ def load_feature_maps(extractor: str) -> FeatureMaps:
     """Loads a frozen extractor.
 
     Args:
-        extractor: ``vgg16`` or ``vgg19`` (ImageNet weights from Keras' cache, or its download), a file of such weights
-            whose name begins with ``vgg16`` or ``vgg19``, or the folder of a detector's run. VGG features are taken
-            before the ReLU, as in perceptual losses.
+        extractor: ``efficientnetlite0``, whose ImageNet weights come with a package; ``vgg16`` or ``vgg19`` (ImageNet
+            weights from Keras' cache, or its download), a file of such weights whose name begins with ``vgg16`` or
+            ``vgg19``, or the folder of a detector's run. VGG features are taken before the ReLU, as in perceptual
+            losses.
 
     Raises:
         UserError: it cannot be had. Random weights are never a way out.
     """
+    if extractor == lite0.NAME:
+        return _lite0()
     path = Path(extractor)
     name = path.name[:5]
     if path.is_dir():
@@ -68,8 +72,20 @@ def load_feature_maps(extractor: str) -> FeatureMaps:
     if extractor in _VGG_LAYERS or path.is_file() and name in _VGG_LAYERS:
         return _vgg(name, path if path.is_file() else None)
     raise UserError(
-        f"--set extractor={extractor}: wants vgg16, vgg19, a file of their weights, or the folder of a detector's run "
-        "(python train_detector.py makes one with no download)"
+        f"--set extractor={extractor}: wants {lite0.NAME}, vgg16, vgg19, a file of VGG's weights, or the folder of "
+        "a detector's run"
+    )
+
+
+def _lite0() -> FeatureMaps:
+    return FeatureMaps(
+        network=lite0.lite0_features(lite0.TAPS),
+        description=f"EfficientNet-Lite0 (ImageNet), {', '.join(lite0.TAPS)}",
+        size=0,
+        channels=1,
+        scale=1.0,
+        offset=(0.0,),
+        reverse=False,
     )
 
 

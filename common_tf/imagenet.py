@@ -1,4 +1,6 @@
-"""ImageNet weights of keras.applications: the prepared file in Keras' cache, a named file, or Keras' own download."""
+"""ImageNet weights: EfficientNet-Lite0's from its package, those of keras.applications from a prepared file in Keras'
+cache, a named file, or Keras' own download.
+"""
 
 import contextlib
 import io
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from common_tf import lite0
 from common_tf.errors import UserError
 
 _STORAGE = "https://storage.googleapis.com/"
@@ -21,13 +24,18 @@ _FOLDERS = {
 }
 
 
+def imagenet_origin(name: str) -> str:
+    """Where the weights of a network come from, in words."""
+    return f"ImageNet weights of {lite0.PACKAGE if name == lite0.NAME else 'keras.applications'}"
+
+
 def load_imagenet(
     name: str, build: Callable[[str], tf.keras.Model], *, flag: str, way_out: str, file: Path | None = None
 ) -> tf.keras.Model:
     """Builds a network with its ImageNet weights.
 
     Args:
-        name: a key of keras.applications in lower case, such as ``vgg16``.
+        name: ``efficientnetlite0``, or a key of keras.applications in lower case, such as ``vgg16``.
         build: makes the network from a file of weights.
         flag: what the user asked with, for the error.
         way_out: what else the user may do, for the error.
@@ -36,6 +44,9 @@ def load_imagenet(
     Raises:
         UserError: no such file, no download, or a file of something else.
     """
+    if name == lite0.NAME:
+        lite0.lite0_weights()
+        return build(str(lite0.lite0_file()))
     stored = f"{name}_notop.h5" if name == "efficientnetb3" else f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
     if file is not None and not file.is_file():
         raise UserError(f"{flag}: no such file; wants {stored}")

@@ -185,6 +185,12 @@ def _name(key: str) -> str:
     return "lite0" + key.replace(".", "_").replace("__", "_")
 
 
+@functools.cache
+def lite0_embedding() -> "Lite0Embedding":
+    """One for the whole process: building it takes seconds."""
+    return Lite0Embedding()
+
+
 class Lite0Embedding:
     """Images as the 1,280 pooled features of the network, for distances between sets.
 

@@ -8,14 +8,17 @@ import tensorflow as tf
 
 from common_tf.arithmetic import LossScale
 from common_tf.averaging import update_average
+from common_tf.features import load_feature_maps
 from common_tf.lanes import OPTIMIZER_OPTIONS
-from common_tf.lite0 import lite0_weights
+from common_tf.lite0 import NAME, lite0_weights
 from common_tf.randomness import Stream
 from common_tf.sources.pipeline import MASK
 from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.directions import SIDES
 from cyclegan_tf.image_pool import ImagePool
-from cyclegan_tf.losses import ADVERSARIAL, edge_consistency, l1, outside_head
+from cyclegan_tf.losses import ADVERSARIAL, best_shift, edge_consistency, feature_distance, l1, masked_l1, outside_head
 from cyclegan_tf.optimization import LinearDecay, ramp
+from cyclegan_tf.pairs_beside import PAIR
 from cyclegan_tf.terms import CycleTerms
 from cyclegan_tf.translator import Batch, Translator
 
@@ -42,6 +45,8 @@ class AdversarialTranslator(Translator):
         self.pools: dict[str, ImagePool] = {}
         self.loss_scale = LossScale(policy)
         self._cycle_terms = CycleTerms(config.system)
+        wanted = getattr(config.system, "pairs", "") and config.system.pair_feature_weight
+        self._pair_features = load_feature_maps(NAME) if wanted else None
 
     @classmethod
     def check(cls, config: TranslatorConfig) -> None:
@@ -214,6 +219,31 @@ class AdversarialTranslator(Translator):
             weight = system.edge_weight * tf.cast(late, tf.float32)
             terms[f"edges_{direction}"] = edge_consistency(source, edges), weight
         return terms
+
+    def pair_losses(self, batch: Batch, losses: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        """How far translations of aligned pairs are from their truth; to be called inside the tape of a step.
+
+        A pass of its own, so its sum is a loss of its own for `update`: no weight gathers more than two gradients.
+
+        Args:
+            batch: of the step, perhaps with pairs beside.
+            losses: of the step; raw values are added.
+
+        Returns:
+            The weighted sum, not yet scaled; nothing without pairs.
+        """
+        if f"{PAIR}a" not in batch:
+            return []
+        system, mask, terms = self.config.system, batch[f"{PAIR}mask"], {}
+        for direction, generator in self._live.items():
+            source, target = (batch[f"{PAIR}{letter}"] for letter in SIDES[direction])
+            near, seen = fan_out(generator(source, training=True), 2)
+            truth = best_shift(near, target, mask, most=system.pair_shift)
+            terms[f"pair_{direction}"] = masked_l1(near, truth, mask), system.pair_weight
+            if self._pair_features is not None:
+                distance = feature_distance(self._pair_features(truth), self._pair_features(seen))
+                terms[f"pair_features_{direction}"] = distance, system.pair_feature_weight
+        return [weigh(terms, losses)]
 
     def update(self, tape: tf.GradientTape, losses: Sequence[tf.Tensor], critics: tf.Tensor, step: tf.Tensor) -> None:
         """One backward pass for all generators, one for all critics, each optimizer's update, and the averages.

@@ -118,7 +118,13 @@ class ValidationSection:
     validate_every_steps: int = option(
         1000, "steps between two validations, each with a sample grid; 0 for epochs", minimum=0
     )
-    validation_images: int = option(48, "images of each domain that a validation uses", minimum=1)
+    validation_images: int = option(200, "images of each domain that a validation uses; 0 for all", minimum=0)
+    choose_by: str = option(
+        "likeness",
+        "what the best checkpoint is like real slices by: features of EfficientNet-Lite0, or texture alone",
+        choices=("likeness", "texture"),
+        before="texture",
+    )
     sample_images: int = option(4, "rows of each direction in a sample grid", minimum=1)
 
 

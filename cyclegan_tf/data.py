@@ -19,6 +19,7 @@ from common_tf.sources.started import without_seen
 from common_tf.splits.assignment import assign_patients, assign_splits
 from common_tf.splits.finding import Finding, audit_lines, sorted_findings
 from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.pairs_beside import PairsBeside, PipelineWithPairs, load_pairs_beside, pair_pipeline
 
 _PATIENT_SHARE = 0.15
 
@@ -47,6 +48,7 @@ class TrainingData:
         findings: the audit.
         paired: the training uses that image ``i`` of one domain belongs to image ``i`` of the other.
         cache: folder of prepared slices.
+        pairs: aligned ones beside.
     """
 
     a: Domain
@@ -56,6 +58,7 @@ class TrainingData:
     findings: Sequence[Finding]
     paired: bool
     cache: Path
+    pairs: PairsBeside | None = None
 
     def chosen(self, domain: Domain, split: str) -> list[int]:
         """The cases of a split that have a picture of a domain."""
@@ -70,10 +73,27 @@ class TrainingData:
         cases, scans = [self.dataset.cases[i] for i in chosen], [self.dataset.scans[i] for i in chosen]
         return prepared_slices(cases, scans, domain.name, domain.preparation, size=size, folder=self.cache)
 
-    def pipeline(self, config: TranslatorConfig) -> DomainPipeline:
+    def pair_slices(self, split: str, size: int) -> dict[str, PreparedSlices]:
+        """Squares of the pairs beside, by ``a`` and ``b``, as the run prepares either domain."""
+        assert self.pairs is not None
+        chosen, dataset = self.pairs.chosen(split), self.pairs.dataset
+        cases, scans = [dataset.cases[i] for i in chosen], [dataset.scans[i] for i in chosen]
+        return {
+            letter: prepared_slices(cases, scans, domain.name, domain.preparation, size=size, folder=self.cache)
+            for letter, domain in (("a", self.a), ("b", self.b))
+        }
+
+    def pipeline(self, config: TranslatorConfig) -> DomainPipeline | PipelineWithPairs:
         """The training batches."""
         data = config.data
         load_size = int(round(data.image_size * data.jitter))
+        unpaired = self._unpaired(config, load_size)
+        if self.pairs is None:
+            return unpaired
+        return pair_pipeline(self.pair_slices("train", load_size), config, unpaired)
+
+    def _unpaired(self, config: TranslatorConfig, load_size: int) -> DomainPipeline:
+        data = config.data
         return DomainPipeline(
             slices={
                 letter: self.slices(domain, self.chosen(domain, "train"), load_size)
@@ -92,7 +112,9 @@ class TrainingData:
         """What is trained on, for the terminal."""
         split = "" if self.dataset.is_drawn else f", split {config.data.split}"
         counts = self.dataset.counts(self.splits, config.data.domain_names)
-        return [f"data: {config.data.data}{split}", *split_lines(counts), "audit:", *audit_lines(self.findings)]
+        beside = self.pairs.lines(config) if self.pairs else []
+        lines = [f"data: {config.data.data}{split}", *split_lines(counts), *beside]
+        return [*lines, "audit:", *audit_lines(self.findings)]
 
 
 def translation_source(config: TranslatorConfig, *, data: str = "", paired: bool = False) -> Source:
@@ -128,7 +150,8 @@ def translation_source(config: TranslatorConfig, *, data: str = "", paired: bool
             )
     elif paired or holds_pairs(folder, names):
         return pair_source(folder, domains=names, order=options.pair_order)
-    if options.pair_order != DEFAULT_ORDER and data == options.data:
+    beside = getattr(config.system, "pairs", "")
+    if options.pair_order != DEFAULT_ORDER and data == options.data and not beside:
         raise UserError(f"--set pair_order={options.pair_order}: does nothing here; {folder} holds no strips of pairs")
     return folder_source(folder, domains=names)
 
@@ -145,7 +168,7 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
     """
     options, names = config.data, config.data.domain_names
     dataset = open_dataset(translation_source(config, paired=paired), bad_files=options.bad_files)
-    splits = _splits(dataset, config)
+    splits, pairs = _splits(dataset, config), load_pairs_beside(config)
     seen: list[Finding] = []
     if start := config.optimisation.weights:
         way_out = "give data that it has not seen, or the --seed that it was split with"
@@ -170,9 +193,10 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
         b=second,
         dataset=dataset,
         splits=splits,
-        findings=sorted_findings([*seen, *dataset.audited(splits)]),
+        findings=sorted_findings([*seen, *dataset.audited(splits), *(pairs.findings if pairs else ())]),
         paired=paired,
         cache=cache_folder(options.cache),
+        pairs=pairs,
     )
 
 

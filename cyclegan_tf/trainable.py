@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from common_tf.runs.weights import save_weights
 from common_tf.sources.pipeline import DomainPipeline
+from cyclegan_tf.pairs_beside import PipelineWithPairs
 from cyclegan_tf.translator import Translator
 from cyclegan_tf.validation import Validation
 
@@ -26,7 +27,13 @@ class TrainableTranslator:
         references: what the distances of a validation are to be read against.
     """
 
-    def __init__(self, folder: Path, translator: Translator, validation: Validation, pipeline: DomainPipeline):
+    def __init__(
+        self,
+        folder: Path,
+        translator: Translator,
+        validation: Validation,
+        pipeline: DomainPipeline | PipelineWithPairs,
+    ):
         self.state: tf.Module = translator
         self.references = validation.references()
         self._folder, self._translator, self._validation, self._pipeline = folder, translator, validation, pipeline

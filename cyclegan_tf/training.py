@@ -55,6 +55,7 @@ def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto
             data.dataset.rows(data.splits),
             data.findings,
             counts=counts,
+            pairs=data.pairs.rows() if data.pairs else (),
             inherited=rows_behind(Path(config.optimisation.weights)) if start else (),
             more={"split": config.data.split},
         )
@@ -131,7 +132,7 @@ def _say_start(
     schedule = session.schedule
     print(f"model: {config.model}, preset {config.preset}, {config.data.image_size} px; {parameters}")
     print(f"training: {schedule.total_steps} steps, {schedule.steps_per_epoch} an epoch")
-    words = ", ".join(f"{name} {value:.4g}" for name, value in references.items())
+    words = ", ".join(f"{name} {value:.4g}" for name, value in references.items() if "precision" not in name)
     print(f"validation distances to compare with: {words}")
     if session.restored:
         print(f"continuing after step {session.start} from {os.path.relpath(session.restored)}", flush=True)

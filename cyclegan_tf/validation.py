@@ -1,10 +1,16 @@
 """The figures that choose the best checkpoint, and the sample grids."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from common_tf.lite0 import lite0_embedding
 from common_tf.measurement.measurement import measure
+from common_tf.metrics import kernel, manifold
 from common_tf.metrics.content import edge_agreement
 from common_tf.metrics.distribution import sliced_wasserstein
 from common_tf.metrics.similarity.mae import mae
@@ -16,23 +22,57 @@ from cyclegan_tf.inference import ArrayTranslator
 from cyclegan_tf.translator import Translator
 
 CYCLE_SHARE, EDGE_SHARE = 5.0, 0.5
-_DISTANCE = (
+_TEXTURE = (
     "sliced Wasserstein distance (7x7 patches, Laplacian pyramid, in standard deviations of the real images) between "
     "translated and real validation slices"
 )
+_LIKENESS = (
+    "kernel distance (KID x 1000) of translated and real validation slices in EfficientNet-Lite0's features{} + (1 - "
+    "edge agreement of input and output), each over the standard deviation of its floor over these slices (KID: real "
+    "against real; {}edges: of different slices), mean over the directions; lower is better"
+)
 _FIGURES = {
-    "cycle": f"mean over both directions of: {_DISTANCE} + {CYCLE_SHARE:g} x cycle MAE on [0, 1]; lower is better",
     "paired": "mean absolute error against the aligned truth of the validation slices, on [0, 1]; lower is better",
-    "edges": f"{_DISTANCE} + {EDGE_SHARE:g} x (1 - edge agreement of input and output); lower is better",
+    "cycle likeness": _LIKENESS.format(" + cycle MAE", "cycle: a slice against the mean one; "),
+    "edges likeness": _LIKENESS.format("", ""),
+    "cycle texture": f"mean over both directions of: {_TEXTURE} + {CYCLE_SHARE:g} x cycle MAE on [0, 1]; lower is "
+    "better",
+    "edges texture": f"{_TEXTURE} + {EDGE_SHARE:g} x (1 - edge agreement of input and output); lower is better",
 }
+_INTERVAL_WIDTH = 2 * 1.96
+"""Of a 95 % interval, in standard deviations."""
+
+
+class _Units(NamedTuple):
+    """Standard deviations."""
+
+    kid: float
+    cycle: float
+    edges: float
+
+
+@dataclass(frozen=True)
+class _Slices:
+    """Validation slices of a domain, and as many training slices.
+
+    Attributes:
+        real, masks: ``(n, size, size)``.
+        training: ``(m, size, size)``.
+    """
+
+    real: np.ndarray
+    masks: np.ndarray
+    training: np.ndarray
 
 
 class Validation:
     """Fixed validation slices of both domains.
 
-    The figure is computed on the weights that inference uses. Whether the output looks like the other domain would
-    alone reward a translator that ignores its input, so the cycle's error is added, or without a cycle the
-    disagreement of edges. A system that learns from pairs is judged by the truth.
+    The figures are computed on the weights that inference uses. Whether the output looks like the other domain would
+    alone reward a translator that ignores its input, so the cycle's error and the agreement of edges are added, each in
+    units of how far chance moves it on these slices, so that none outweighs the others by its scale. A system that
+    learns from pairs is judged by the truth. With fewer than ten slices a kernel distance says nothing, and the texture
+    distance stands in. Of pairs beside, those held out for validation are measured and do not choose: they are few.
 
     Attributes:
         figure: what ``score`` is, in words.
@@ -42,54 +82,111 @@ class Validation:
         networks = translator.inference_networks()
         self._translate = ArrayTranslator(networks, channels=config.data.channels)
         self._directions = tuple(networks)
-        self._kind = "paired" if data.paired else "cycle" if translator.has_cycle else "edges"
-        self.figure = _FIGURES[self._kind]
         self._config = config
-        self._real, self._masks, self._training = {}, {}, {}
-        for letter, domain in (("a", data.a), ("b", data.b)):
-            self._real[letter], self._masks[letter] = self._squares(data, domain, "validation")
-            self._training[letter], _ = self._squares(data, domain, "train")
+        self._slices = {letter: self._squares(data, domain) for letter, domain in (("a", data.a), ("b", data.b))}
+        counts = [len(images) for one in self._slices.values() for images in (one.real, one.training)]
+        self._by = "texture" if min(counts) < kernel.MINIMUM_IMAGES else config.validation.choose_by
+        self._has_cycle = translator.has_cycle
+        self._kind = "paired" if data.paired else f"{'cycle' if translator.has_cycle else 'edges'} {self._by}"
+        self.figure = _FIGURES[self._kind]
+        self._features: dict[str, np.ndarray] = {}
+        held_out = data.pairs is not None and data.pairs.chosen("validation")
+        self._pairs = data.pair_slices("validation", config.data.image_size) if held_out else None
 
-    def _squares(self, data: TrainingData, domain: Domain, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Slices spread evenly over a split, ``(n, size, size)`` in [0, 1], and their heads."""
-        chosen = data.chosen(domain, split)
-        count = self._config.validation.validation_images
-        some = chosen[:: max(1, len(chosen) // count)][:count] if split == "train" else chosen[:count]
-        slices = data.slices(domain, some, self._config.data.image_size)
-        return slices.scaled(), np.asarray(slices.masks)
+    def _squares(self, data: TrainingData, domain: Domain) -> _Slices:
+        """All validation slices, or as many as the config says, and training slices spread evenly over theirs."""
+        most, size = self._config.validation.validation_images, self._config.data.image_size
+        chosen, trained = data.chosen(domain, "validation"), data.chosen(domain, "train")
+        chosen = _spread(chosen, min(most or len(chosen), len(chosen)))
+        slices = data.slices(domain, chosen, size)
+        spread = data.slices(domain, _spread(trained, min(len(trained), max(1, len(chosen)))), size)
+        return _Slices(slices.scaled(), np.asarray(slices.masks), spread.scaled())
 
     def figures(self) -> dict[str, float]:
         """The figure as ``score``, and its parts by name."""
         results: dict[str, float] = {}
-        scores = []
         for there in self._directions:
             source, target = SIDES[there]
-            fake = self._translate(self._real[source], there)
-            distance = results[f"distance_{there}"] = sliced_wasserstein(self._real[target], fake)
+            given = self._slices[source]
+            fake = self._translate(given.real, there)
+            results.update(self._likeness(there, target, fake))
             if self._kind == "paired":
-                results[f"mae_{there}"] = measure(mae(self._real[target], fake)).value
-                scores.append(results[f"mae_{there}"])
-            elif self._kind == "cycle":
+                results[f"mae_{there}"] = measure(mae(self._slices[target].real, fake)).value
+                continue
+            if self._has_cycle:
                 cycled = self._translate(fake, back(there))
-                results[f"cycle_mae_{source}"] = measure(mae(self._real[source], cycled)).value
-                scores.append(distance + CYCLE_SHARE * results[f"cycle_mae_{source}"])
-            else:
-                agreement = edge_agreement(self._real[source], fake, mask=self._masks[source])
-                results[f"edges_{there}"] = measure(agreement).value
-                scores.append(distance + EDGE_SHARE * (1 - results[f"edges_{there}"]))
-        return {"score": float(np.mean(scores)), **results}
+                results[f"cycle_mae_{source}"] = measure(mae(given.real, cycled)).value
+            results[f"edges_{there}"] = measure(edge_agreement(given.real, fake, mask=given.masks)).value
+            if self._pairs is not None:
+                truth, masks = self._pairs[target].scaled(), np.asarray(self._pairs[source].masks)
+                made = self._translate(self._pairs[source].scaled(), there)
+                results[f"pair_mae_{there}"] = measure(mae(truth, made, mask=masks)).value
+        return {"score": self._score(results), **results}
 
     def references(self) -> dict[str, float]:
         """What to read the distances against: real training slices of the target domain, and untranslated slices.
 
         Both against the same real validation slices and at the same number of images as the distances themselves.
         """
-        results = {}
+        results: dict[str, float] = {}
         for there in self._directions:
             source, target = SIDES[there]
-            results[f"real_{there}"] = sliced_wasserstein(self._real[target], self._training[target])
-            results[f"untranslated_{there}"] = sliced_wasserstein(self._real[target], self._real[source])
+            for word, images in (("real", self._slices[target].training), ("untranslated", self._slices[source].real)):
+                found = self._likeness(there, target, images)
+                results.update({f"{word}_{name}": value for name, value in found.items()})
         return results
+
+    def _likeness(self, there: str, target: str, images: np.ndarray) -> dict[str, float]:
+        """How far images are from the real validation slices of a domain."""
+        distance = {f"distance_{there}": sliced_wasserstein(self._slices[target].real, images)}
+        if self._by == "texture":
+            return distance
+        reference, features = self._real_features(target), lite0_embedding()(images)
+        near = manifold.precision_recall(reference, features)
+        return {
+            f"kid_{there}": 1000 * kernel.kernel_distance(reference, features)["mean"],
+            **distance,
+            f"precision_{there}": near.precision,
+            f"recall_{there}": near.recall,
+        }
+
+    def _real_features(self, letter: str) -> np.ndarray:
+        if letter not in self._features:
+            self._features[letter] = lite0_embedding()(self._slices[letter].real)
+        return self._features[letter]
+
+    def _score(self, results: Mapping[str, float]) -> float:
+        scores = []
+        for there in self._directions:
+            source, _ = SIDES[there]
+            cycle, edges = results.get(f"cycle_mae_{source}", 0.0), 1 - results.get(f"edges_{there}", 1.0)
+            if self._kind == "paired":
+                scores.append(results[f"mae_{there}"])
+            elif self._by == "likeness":
+                units = self._units[there]
+                scores.append(results[f"kid_{there}"] / units.kid + cycle / units.cycle + edges / units.edges)
+            elif self._has_cycle:
+                scores.append(results[f"distance_{there}"] + CYCLE_SHARE * cycle)
+            else:
+                scores.append(results[f"distance_{there}"] + EDGE_SHARE * edges)
+        return float(np.mean(scores))
+
+    @cached_property
+    def _units(self) -> Mapping[str, _Units]:
+        """By direction how far chance moves each part of the score; it follows from the slices alone."""
+        units = {}
+        for there in self._directions:
+            source, target = SIDES[there]
+            given = self._slices[source]
+            training = lite0_embedding()(self._slices[target].training)
+            likeness = kernel.kernel_distance(self._real_features(target), training)
+            far = np.roll(given.real, len(given.real) // 2, axis=0)
+            units[there] = _Units(
+                kid=1000 * likeness["standard_deviation"],
+                cycle=_deviation(mae(given.real, np.broadcast_to(given.real.mean(axis=0), given.real.shape))),
+                edges=_deviation(edge_agreement(given.real, far, mask=given.masks)),
+            )
+        return units
 
     def save_samples(self, path: Path, step: int) -> None:
         """Saves a grid: input, output and cycle (or truth) of fixed slices, every direction."""
@@ -99,15 +196,27 @@ class Validation:
         for there in self._directions:
             source, target = SIDES[there]
             # Spread over the validation set: neighbours are often slices of one head.
-            chosen = np.linspace(0, len(self._real[source]) - 1, min(count, len(self._real[source]))).astype(int)
-            real = self._real[source][chosen]
+            every = self._slices[source].real
+            chosen = np.linspace(0, len(every) - 1, min(count, len(every))).astype(int)
+            real = every[chosen]
             fake = self._translate(real, there)
             columns += [real, fake]
             titles += [f"{names[source]}, real", f"{names[source]} to {names[target]}"]
             if self._kind == "paired":
-                columns.append(self._real[target][chosen])
+                columns.append(self._slices[target].real[chosen])
                 titles.append(f"{names[target]}, truth")
             elif len(self._directions) == 2:
                 columns.append(self._translate(fake, back(there)))
                 titles.append(f"and back to {names[source]}")
         save_grid(path, columns, titles=titles, footer=f"step {step}. {SYNTHETIC_NOTICE}")
+
+
+def _spread(chosen: Sequence[int], count: int) -> list[int]:
+    """Some, evenly: neighbours are often slices of one head."""
+    return [chosen[index] for index in np.linspace(0, len(chosen) - 1, count).astype(int)]
+
+
+def _deviation(values: np.ndarray) -> float:
+    """Of the mean, by bootstrap."""
+    found = measure(values)
+    return (found.high - found.low) / _INTERVAL_WIDTH

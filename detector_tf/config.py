@@ -104,7 +104,7 @@ def make_config(given: Mapping[str, Any]) -> DetectorConfig:
     if backbone in _IMAGENET:
         usual["batch_size"] = 16
     if mine.get("weights", "none") != "none":
-        usual.update(learning_rate=1e-5 if backbone in _IMAGENET else 3e-4, head_epochs=5)
+        usual.update(backbones()[backbone].STARTED if backbone in backbones() else {})
     values = {**{name: value for name, value in usual.items() if name in options}, **mine, "task": task}
     settle_budget(values, mine)
     config = build_tree(tree, values)

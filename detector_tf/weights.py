@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from common_tf.backbones import HEAD_LAYERS, NetworkSpec, backbones, build_network
 from common_tf.errors import UserError
-from common_tf.imagenet import load_imagenet
+from common_tf.imagenet import imagenet_origin, load_imagenet
 from common_tf.runs.saved_detector import load_detector_network
 from detector_tf.config import DetectorConfig
 from detector_tf.folds import refuse_folds
@@ -44,7 +44,7 @@ def build_started(config: DetectorConfig, *, classes: int, policy: str) -> Start
             flag="--weights imagenet",
             way_out="give --weights none, a file or a run",
         )
-        return Started(network, spec, "ImageNet weights of keras.applications")
+        return Started(network, spec, imagenet_origin(backbones()[spec.backbone].IMAGENET))
     network = build_network(spec, policy=policy)
     if wanted == "none":
         return Started(network, spec, f"random weights, seed {spec.seed}")

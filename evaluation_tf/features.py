@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from common_tf.imagenet import load_imagenet
-from common_tf.lite0 import SIDE, Lite0Embedding
+from common_tf.lite0 import SIDE, lite0_embedding
 from common_tf.pictures.geometry import resize
 from common_tf.runs.saved_detector import weights_digest
 from detector_tf.batches import with_channels
@@ -107,7 +107,7 @@ def lite0() -> Extractor:
     Raises:
         UserError: its package is not installed, or its file is damaged.
     """
-    network = Lite0Embedding().network
+    network = lite0_embedding().network
 
     @tf.function(autograph=False, reduce_retracing=True)
     def function(images):

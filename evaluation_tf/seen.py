@@ -7,8 +7,8 @@ import numpy as np
 
 from common_tf.sources.dataset import Dataset
 from common_tf.sources.scanning import Scan
-from common_tf.splits.manifest import MANIFEST_FILE, read_manifest
-from common_tf.splits.seen import seen_in_training, trained_rows
+from common_tf.splits.manifest import MANIFEST_FILE
+from common_tf.splits.seen import own_rows, seen_in_training, trained_rows
 
 _HELD_OUT, _IN_NO_SPLIT = "test", ("unused", "skipped")
 
@@ -31,7 +31,7 @@ def seen_by(run: Path, scans: Sequence[Scan], *, flag: str) -> np.ndarray:
     if not seen.any():
         return seen
     manifest = run / MANIFEST_FILE
-    rows = [row for row in read_manifest(manifest) if row.split not in _IN_NO_SPLIT]
+    rows = [row for row in own_rows(manifest) if row.split not in _IN_NO_SPLIT]
     groups = {row.group for row in rows if row.split != _HELD_OUT}
     held_out = {row.sha256 for row in rows if row.split == _HELD_OUT and row.group not in groups}
     held_out -= {row.sha256 for row in trained_rows(manifest)}

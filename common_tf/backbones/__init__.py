@@ -9,7 +9,8 @@ A backbone's file has
     CAM_LAYER           name of the last convolutional map, on which Grad-CAM works; "" for none
     FINE_TUNE_FROM      first layer that fine-tuning changes by default; "" for all
     FASTER_IN_BFLOAT16  whether ``--precision auto`` takes it on a CPU that has it (measured, docs/detector.md)
-    IMAGENET            name under which keras.applications has weights; "" for none
+    IMAGENET            name under which `common_tf.imagenet` has weights; "" for none
+    STARTED             options that are others by default where the network starts from weights that were trained
     USES_FILTERS        whether ``filters`` says anything
     SEGMENTS            whether it gives a map and not a vector
     build(inputs, filters, weights)

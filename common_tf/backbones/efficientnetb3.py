@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 ORDER = 60
 SIZE, CAM_LAYER, FINE_TUNE_FROM, FASTER_IN_BFLOAT16 = 300, "top_activation", "block6a_expand_conv", False
 IMAGENET, USES_FILTERS, SEGMENTS = "efficientnetb3", False, False
+STARTED = dict(head_epochs=5, learning_rate=1e-5)
 
 
 def build(inputs: "tf.Tensor", filters: int, weights: str | None) -> "tf.Tensor":

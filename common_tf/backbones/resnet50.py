@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 ORDER = 50
 SIZE, CAM_LAYER, FINE_TUNE_FROM, FASTER_IN_BFLOAT16 = 224, "conv5_block3_out", "conv5_block1_1_conv", True
 IMAGENET, USES_FILTERS, SEGMENTS = "resnet50", False, False
+STARTED = dict(head_epochs=5, learning_rate=1e-5)
 
 
 def build(inputs: "tf.Tensor", filters: int, weights: str | None) -> "tf.Tensor":

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 ORDER = 10
 SIZE, CAM_LAYER, FINE_TUNE_FROM, FASTER_IN_BFLOAT16 = 128, "last_convolution", "", False
 IMAGENET, USES_FILTERS, SEGMENTS = "", True, False
+STARTED = dict(head_epochs=5, learning_rate=3e-4)
 
 
 def build(inputs: "tf.Tensor", filters: int, weights: str | None) -> "tf.Tensor":

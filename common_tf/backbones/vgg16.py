@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 ORDER = 40
 SIZE, CAM_LAYER, FINE_TUNE_FROM, FASTER_IN_BFLOAT16 = 224, "block5_conv3", "block5_conv1", True
 IMAGENET, USES_FILTERS, SEGMENTS = "vgg16", False, False
+STARTED = dict(head_epochs=5, learning_rate=1e-5)
 
 
 def build(inputs: "tf.Tensor", filters: int, weights: str | None) -> "tf.Tensor":

@@ -3,7 +3,7 @@
 config.yaml      the config           manifest.csv  files, hashes, groups, splits     audit.json  the data's faults
 history.jsonl    the losses           tensorboard/  the same for TensorBoard          samples/    picture grids
 checkpoints/     full state           weights/      inference weights                 status.json where it stands
-environment.json versions, arithmetic  inherited.csv what the start weights were trained on
+environment.json versions, arithmetic  inherited.csv what the start weights were trained on   pairs.csv pairs beside
 """
 
 import fcntl
@@ -17,7 +17,7 @@ from common_tf.files import WRITING, replace_json
 from common_tf.runs.config import config_difference, read_config_file, save_config
 from common_tf.splits.finding import Finding, audit_record
 from common_tf.splits.manifest import MANIFEST_FILE, ManifestRow, manifest_text, write_manifest
-from common_tf.splits.seen import INHERITED_FILE
+from common_tf.splits.seen import INHERITED_FILE, PAIRS_FILE
 
 CONFIG_FILE = "config.yaml"
 AUDIT_FILE = "audit.json"
@@ -86,6 +86,7 @@ class RunFolder:
         findings: Sequence[Finding],
         *,
         counts: Any,
+        pairs: Sequence[ManifestRow] = (),
         inherited: Sequence[ManifestRow] = (),
         more: Mapping[str, Any] | None = None,
     ) -> None:
@@ -96,17 +97,21 @@ class RunFolder:
             rows: the manifest: a run goes on only with the files and splits it began with, wherever they lie now.
             findings: of the audit.
             counts: images by label and split.
+            pairs: the manifest of aligned pairs beside; as strict as the other.
             inherited: what the weights that the run starts from were trained on.
             more: for audit.json.
 
         Raises:
             UserError: the run began with other files or splits, or nobody can tell.
         """
-        manifest = self.path / MANIFEST_FILE
-        if self.resumed and manifest.exists() and manifest.read_bytes() != manifest_text(rows).encode():
-            raise UserError(
-                f"{manifest}: the data have changed since this run began; restore them, or choose another --run folder"
-            )
+        manifest, beside = self.path / MANIFEST_FILE, self.path / PAIRS_FILE
+        for file, wanted in ((manifest, rows), (beside, pairs)):
+            if self.resumed and file.exists() and file.read_bytes() != manifest_text(wanted).encode():
+                raise UserError(
+                    f"{file}: the data have changed since this run began; restore them, or choose another --run folder"
+                )
+        if self.resumed and pairs and not beside.exists():
+            raise UserError(f"{self.path}: was begun without pairs; leave out --pairs, or choose another --run folder")
         if self.resumed and not manifest.exists() and any(self.path.rglob("*.index")):
             raise UserError(
                 f"{manifest}: is lost, so nobody can tell what this run has trained on; put it back, or choose another "
@@ -115,6 +120,8 @@ class RunFolder:
         self._begun = True
         save_config(self.path / CONFIG_FILE, self._config)
         write_manifest(manifest, rows)
+        if pairs:
+            write_manifest(beside, pairs)
         if inherited:
             write_manifest(self.path / INHERITED_FILE, inherited)
         record = {"counts": counts, "findings": audit_record(findings), **(more or {})}

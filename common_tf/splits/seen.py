@@ -14,9 +14,22 @@ from common_tf.splits.manifest import MANIFEST_FILE, ManifestRow, read_manifest
 INHERITED_FILE = "inherited.csv"
 """Beside a manifest: rows of what the start weights of the run were trained on."""
 
+PAIRS_FILE = "pairs.csv"
+"""Beside a manifest: that of the aligned pairs that the run was given beside its slices."""
+
 _NOT_TRAINED_ON = ("test", "unused", "skipped")
 _SHA256, _PHASH = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{16}")
 _BLOCK = 1024
+
+
+def own_rows(manifest: Path) -> list[ManifestRow]:
+    """Every file of a run: its slices, and its pairs where it has some beside.
+
+    Raises:
+        UserError: no manifest, or a damaged one.
+    """
+    pairs = manifest.with_name(PAIRS_FILE)
+    return [*read_manifest(manifest), *(read_manifest(pairs) if pairs.exists() else ())]
 
 
 def trained_rows(manifest: Path) -> list[ManifestRow]:
@@ -29,7 +42,7 @@ def trained_rows(manifest: Path) -> list[ManifestRow]:
         UserError: no manifest, or a damaged one.
     """
     inherited = manifest.with_name(INHERITED_FILE)
-    rows = [*read_manifest(manifest), *(read_manifest(inherited) if inherited.exists() else ())]
+    rows = [*own_rows(manifest), *(read_manifest(inherited) if inherited.exists() else ())]
     # Every fold of a cross-validation has trained on other folds.
     return [row for row in rows if row.split not in _NOT_TRAINED_ON]
 

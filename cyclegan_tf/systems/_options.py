@@ -81,8 +81,8 @@ class Cycle(SystemOptions):
     perceptual_weight: float = option(0.0, "weight of the cycle's distance in an extractor's features", minimum=0)
     style_weight: float = option(0.0, "weight of the cycle's distance in their Gram matrices", minimum=0)
     extractor: str = option(
-        "vgg19",
-        "of both: vgg16, vgg19, a file of their weights, or a detector's run",
+        "efficientnetlite0",
+        "of both: efficientnetlite0, vgg16, vgg19, a file of VGG's weights, or a detector's run",
         needs="perceptual_weight|style_weight",
     )
 
@@ -101,6 +101,23 @@ class InputTies(SystemOptions):
     edge_start: float = option(
         0.25, "share of the training after which edges count; earlier they would hold a wrong polarity", minimum=0,
         needs="edge_weight",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PairsBeside(SystemOptions):
+    """Of systems that learn from unpaired slices and may be given a few aligned pairs too."""
+
+    pairs: str = option(
+        "", "folder of aligned pairs to learn from beside the unpaired slices", flag=True, place=True, before=""
+    )
+    pair_weight: float = option(10.0, "weight of the L1 distance to the truth of pairs", minimum=0, needs="pairs")
+    pair_feature_weight: float = option(
+        0.5, "weight of the distance to it in EfficientNet-Lite0's features", minimum=0, needs="pairs"
+    )
+    pair_shift: int = option(
+        2, "pixels by which the sides of a pair may lie apart; the best shift counts", minimum=0, maximum=8,
+        needs="pairs",
     )  # fmt: skip
 
 

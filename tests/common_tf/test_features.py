@@ -46,9 +46,12 @@ def test_images_of_another_size_are_resized_and_gradients_pass(run):
 @pytest.mark.parametrize(
     "extractor, reason",
     [
-        ("nonsense", "wants vgg16, vgg19, a file of their weights, or the folder of a detector's run"),
-        ("", "wants vgg16, vgg19|no weights/detector.json in it"),
-        ("vgg16_absent.h5", "wants vgg16"),
+        (
+            "nonsense",
+            "wants efficientnetlite0, vgg16, vgg19, a file of VGG's weights, or the folder of a detector's run",
+        ),
+        ("", "wants efficientnetlite0|no weights/detector.json in it"),
+        ("vgg16_absent.h5", "wants efficientnetlite0"),
     ],
 )
 def test_what_is_no_extractor_is_refused_by_name(extractor, reason):
@@ -102,3 +105,16 @@ def test_vgg_maps_are_taken_before_their_relu_and_go_on_behind_it(tmp_path, rand
     for before, after in zip(found, taps(bgr), strict=True):
         assert float(tf.reduce_min(before)) < 0
         np.testing.assert_allclose(tf.nn.relu(before), after, rtol=1e-3, atol=1e-3)
+
+
+def test_the_usual_extractor_needs_no_download_and_passes_gradients(random):
+    maps = load_feature_maps("efficientnetlite0")
+    images = tf.Variable(random.uniform(-1, 1, (1, 64, 64, 1)).astype(np.float32))
+    with tf.GradientTape() as tape:
+        found = maps(images)
+        loss = tf.add_n([tf.reduce_mean(tf.square(one)) for one in found])
+    assert [one.shape[1:] for one in found] == [(16, 16, 24), (8, 8, 40), (4, 4, 112), (2, 2, 320)]
+    assert float(tf.reduce_max(tf.abs(tape.gradient(loss, images)))) > 0 and not maps.network.trainable_variables
+    colours = maps(tf.repeat(images, 3, axis=-1))
+    for mine, theirs in zip(found, colours):
+        np.testing.assert_allclose(mine, theirs, atol=1e-4)

@@ -42,7 +42,7 @@ def test_nothing_is_written_that_does_nothing():
     text = config_text(make_config({}))
     for name in ("extractor", "edge_start", "tutorial_bottleneck", "bad_files", "split", "pair_order"):
         assert f"{name}:" not in text
-    assert "extractor: vgg19" in config_text(make_config({"model": "medgan"}))
+    assert "extractor: efficientnetlite0" in config_text(make_config({"model": "medgan"}))
 
 
 def _old(folder: Path, **changes) -> Path:
@@ -60,7 +60,8 @@ def test_a_checkpoint_of_the_flat_form_is_read_and_converted(tmp_path):
     before = load_translator_config(run)
     values = yaml.safe_load((run / "config.yaml").read_text())
     mine = values_of(before)
-    assert all(mine[name] == value for name, value in values.items() if name in mine)
+    # Without a weight the extractor says nothing, and its default is another now.
+    assert all(mine[name] == value for name, value in values.items() if name in mine and name != "extractor")
     convert_run(run)
     assert yaml.safe_load((run / "config.yaml").read_text())["format"] == FORMAT
     assert load_translator_config(run) == before

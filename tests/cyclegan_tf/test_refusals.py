@@ -18,10 +18,10 @@ def test_bad_combinations_are_one_line(phantom_folder, tmp_path, monkeypatch, ca
     (fold / "detector.json").touch()
     cases = (
         (("--model", "pix2pix", "--data", phantom_folder), "learns from aligned pairs"),
-        (("--model", "medgan", "--data", "phantom"), "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+        (("--model", "medgan", "--set", "extractor=vgg19"), "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"),
         (("--model", "medgan", "--set", f"extractor={phantom_folder}"), "no weights/detector.json"),
         (("--model", "medgan", "--set", f"extractor={tmp_path / 'folds'}"), "one of its folds, such as"),
-        (("--model", "medgan", "--set", "extractor=resnet"), "wants vgg16, vgg19"),
+        (("--model", "medgan", "--set", "extractor=resnet"), "wants efficientnetlite0, vgg16, vgg19"),
         (("--model", "medgan", "--set", "style_weight=0"), "without them it is cyclegan"),
         (("--preset", "notebook", "--model", "unit"), "that preset is one of cyclegan"),
         (("--model", "unit", "--set", "direction=a_to_b"), "models cut, fastcut, pix2pix have it"),

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from common_tf.runs.config import option
-from cyclegan_tf.systems._options import ChosenCritics, Contrast, Generators, InputTies, OneSided, Pool
+from cyclegan_tf.systems._options import ChosenCritics, Contrast, Generators, InputTies, OneSided, PairsBeside, Pool
 from cyclegan_tf.systems._presets import FIELD_STRENGTH, classic
 
 
 @dataclass(frozen=True)
-class Config(OneSided, Contrast, InputTies, Pool, ChosenCritics, Generators):
+class Config(OneSided, Contrast, InputTies, PairsBeside, Pool, ChosenCritics, Generators):
     """CUT's own options."""
 
     nce_identity_weight: float = option(

@@ -58,7 +58,8 @@ class System(AdversarialTranslator):
         with tf.GradientTape(persistent=True) as tape:
             parts = [self._losses(direction, batch, step, losses) for direction in self.generators]
             total, critics = (self.loss_scale.up(sum(side)) for side in zip(*parts))
-        self.update(tape, [total], critics, step)
+            pairs = [self.loss_scale.up(one) for one in self.pair_losses(batch, losses)]
+        self.update(tape, [total, *pairs], critics, step)
         return losses
 
     def _losses(self, direction: str, batch: Batch, step: tf.Tensor, losses: dict[str, tf.Tensor]) -> tuple:

@@ -5,12 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from common_tf.runs.config import option
-from cyclegan_tf.systems._options import ChosenCritics, Contrast, Cycle, Generators, Identity, InputTies, Pool
+from cyclegan_tf.systems._options import (
+    ChosenCritics,
+    Contrast,
+    Cycle,
+    Generators,
+    Identity,
+    InputTies,
+    PairsBeside,
+    Pool,
+)
 from cyclegan_tf.systems._presets import FIELD_STRENGTH, classic
 
 
 @dataclass(frozen=True)
-class Config(Contrast, Identity, InputTies, Cycle, Pool, ChosenCritics, Generators):
+class Config(Contrast, Identity, InputTies, Cycle, PairsBeside, Pool, ChosenCritics, Generators):
     """CycleGAN's own options."""
 
     log_style: str = option("bar", "progress bar, or the notebook's log lines", choices=("bar", "notebook"))
@@ -34,7 +43,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         epoch_length="shortest",
         log_style="notebook",
     ),
-    # Duval, Fillioux, Saubert: SSIM and VGG features in place of the L1 cycle. Their generator's encoder and their
+    # Duval, Fillioux, Saubert: SSIM and features in place of the L1 cycle. Their generator's encoder and their
     # critic (one logit an image) are ResNet-18 of ImageNet; here both are this project's, the rest is theirs.
     "dlmi": dict(
         generator="unet",

@@ -56,6 +56,7 @@ class System(AdversarialTranslator):
             terms, contrast, losses, shown = self._generator_terms(batch, step)
             totals = [sum(weight * value for value, weight in part.values()) for part in (terms, contrast) if part]
             losses.update({name: value for name, (value, _) in {**terms, **contrast}.items()})
+            totals += self.pair_losses(batch, losses)
             for name, critic in (("a", self.critic_a), ("b", self.critic_b)):
                 real, fake, judged = shown[name]
                 losses[f"critic_{name}"] = self.critic_loss(name, critic, real, fake, judged, step)

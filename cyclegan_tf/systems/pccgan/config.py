@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from common_tf.runs.config import option
-from cyclegan_tf.systems._options import ChosenCritics, Cycle, Identity, InputTies, OwnGenerators, Pool
+from cyclegan_tf.systems._options import ChosenCritics, Cycle, Identity, InputTies, OwnGenerators, PairsBeside, Pool
 from cyclegan_tf.systems._presets import FIELD_STRENGTH, classic
 
 
 @dataclass(frozen=True)
-class Config(Identity, InputTies, Cycle, Pool, ChosenCritics, OwnGenerators):
+class Config(Identity, InputTies, Cycle, PairsBeside, Pool, ChosenCritics, OwnGenerators):
     """pCCGAN's own options."""
 
     dictionary_weight: float = option(1.0, "weight of the dictionary's error", minimum=0)

@@ -92,8 +92,8 @@ class System(AdversarialTranslator):
                 )
                 total += weigh(self.cycle_terms(letter, flip(batch[letter]), cycled, step), losses)
             critics = self.loss_scale.up(losses["critic_a"] + losses["critic_b"])
-            total = self.loss_scale.up(total)
-        self.update(tape, [total], critics, step)
+            totals = [self.loss_scale.up(one) for one in (total, *self.pair_losses(batch, losses))]
+        self.update(tape, totals, critics, step)
         self._remember(batch)
         return losses
 

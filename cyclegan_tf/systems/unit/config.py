@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from common_tf.runs.config import option
-from cyclegan_tf.systems._options import ChosenCritics, Cycle, InputTies, OwnGenerators, Pool
+from cyclegan_tf.systems._options import ChosenCritics, Cycle, InputTies, OwnGenerators, PairsBeside, Pool
 from cyclegan_tf.systems._presets import FIELD_STRENGTH, classic
 
 
 @dataclass(frozen=True)
-class Config(InputTies, Cycle, Pool, ChosenCritics, OwnGenerators):
+class Config(InputTies, Cycle, PairsBeside, Pool, ChosenCritics, OwnGenerators):
     """UNIT's own options."""
 
     reconstruction_weight: float = option(100.0, "weight of the reconstruction within a domain", minimum=0)

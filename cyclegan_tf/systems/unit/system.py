@@ -73,8 +73,8 @@ class System(AdversarialTranslator):
             for direction, fake, out in ((A_TO_B, fake_b, out_b), (B_TO_A, fake_a, out_a)):
                 total += self._judge(direction, batch, fake, out, step, losses)
             critics = self.loss_scale.up(losses["critic_a"] + losses["critic_b"])
-            total = self.loss_scale.up(total)
-        self.update(tape, [total], critics, step)
+            totals = [self.loss_scale.up(one) for one in (total, *self.pair_losses(batch, losses))]
+        self.update(tape, totals, critics, step)
         return losses
 
     def _encode(self, images_a: tf.Tensor, images_b: tf.Tensor, step: tf.Tensor, turn: str) -> tuple:

@@ -1,0 +1,115 @@
+"""What chooses the best checkpoint."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from common_tf.pictures.intensity import quantise
+from common_tf.pictures.phantom import draw_phantom
+from common_tf.sources.cache import PreparedSlices
+from cyclegan_tf.config import make_config
+from cyclegan_tf.directions import DIRECTIONS
+from cyclegan_tf.validation import Validation
+
+_HEADS = [draw_phantom(seed, size=64) for seed in range(24)]
+
+
+class _Data:
+    """Twelve drawn heads to train on and twelve to validate on."""
+
+    pairs = None
+    a, b = SimpleNamespace(name="CT"), SimpleNamespace(name="MRI")
+
+    def __init__(self, paired=False):
+        self.paired = paired
+
+    def chosen(self, domain, split):
+        return list(range(12)) if split == "train" else list(range(12, 24))
+
+    def slices(self, domain, chosen, size):
+        images = [quantise(getattr(_HEADS[i], domain.name.lower())) for i in chosen]
+        return PreparedSlices(np.stack(images), np.stack([_HEADS[i].head for i in chosen]))
+
+
+@pytest.fixture
+def validation(monkeypatch):
+    """Of a translator that does something to images, given by direction."""
+
+    def make(change, *, has_cycle=True, paired=False, **options):
+        class Array:
+            def __init__(self, networks, channels):
+                self._networks = networks
+
+            def __call__(self, images, direction):
+                return np.stack([self._networks[direction](image) for image in images]).astype(np.float32)
+
+        monkeypatch.setattr("cyclegan_tf.validation.ArrayTranslator", Array)
+        translator = SimpleNamespace(inference_networks=lambda: dict(zip(DIRECTIONS, change)), has_cycle=has_cycle)
+        config = make_config({"image_size": 64, **options})
+        return Validation(translator, config, _Data(paired))
+
+    return make
+
+
+def _known(images):
+    """A table from one side of a head to the other."""
+    return {quantise(getattr(head, images[0])).tobytes(): getattr(head, images[1]) for head in _HEADS}
+
+
+def _right(image, table):
+    return table[quantise(image).tobytes()]
+
+
+def test_the_truth_is_chosen_before_a_copy_and_before_noise(validation, random):
+    there, back = (_known(sides) for sides in (("ct", "mri"), ("mri", "ct")))
+    noise = random.uniform(size=(64, 64))
+    first = validation((lambda image: image, lambda image: image))
+    copied = first.figures()
+    right = validation((lambda image: _right(image, there), lambda image: _right(image, back))).figures()
+    noisy = validation((lambda image: noise, lambda image: noise)).figures()
+    assert right["score"] < copied["score"] < noisy["score"]
+    assert right["kid_a_to_b"] < copied["kid_a_to_b"] and right["cycle_mae_a"] < 2e-3
+    assert right["precision_a_to_b"] > copied["precision_a_to_b"]
+    references = first.references()
+    assert references["untranslated_kid_a_to_b"] == copied["kid_a_to_b"]
+    assert references["real_kid_a_to_b"] < copied["kid_a_to_b"]
+    assert "EfficientNet-Lite0" in first.figure and "cycle MAE" in first.figure
+
+
+def test_a_score_is_made_of_parts_in_units_of_chance(validation):
+    """A change by one unit of any part moves the score by one half: there are two directions."""
+    one = validation((lambda image: image, lambda image: image))
+    figures, unit = one.figures(), one._units["a_to_b"]
+    assert unit == validation((lambda image: image * 0, lambda image: image))._units["a_to_b"] and min(unit) > 0
+    for name, size, sign in (
+        ("kid_a_to_b", unit.kid, 1),
+        ("cycle_mae_a", unit.cycle, 1),
+        ("edges_a_to_b", unit.edges, -1),
+    ):
+        moved = one._score({**figures, name: figures[name] + sign * size})
+        assert moved == pytest.approx(figures["score"] + 0.5)
+
+
+def test_a_system_without_a_cycle_is_held_by_edges(validation):
+    one = validation((lambda image: image, lambda image: image), has_cycle=False)
+    assert "cycle" not in one.figure and not any("cycle" in name for name in one.figures())
+    shifted = validation((lambda image: np.roll(image, 9, 0), lambda image: np.roll(image, 9, 0)), has_cycle=False)
+    assert shifted.figures()["score"] > one.figures()["score"]
+
+
+def test_few_slices_and_those_who_ask_for_it_are_judged_by_texture(validation):
+    few = validation((lambda image: image, lambda image: image), validation_images=9)
+    asked = validation((lambda image: image, lambda image: image), choose_by="texture")
+    for one in (few, asked):
+        figures = one.figures()
+        assert not any("kid" in name for name in figures) and "Wasserstein" in one.figure
+        parts = [figures[f"distance_{there}"] + 5 * figures[f"cycle_mae_{source}"] for there, source in
+                 (("a_to_b", "a"), ("b_to_a", "b"))]  # fmt: skip
+        assert figures["score"] == pytest.approx(np.mean(parts))
+
+
+def test_pairs_are_judged_by_their_truth(validation):
+    there, back = (_known(sides) for sides in (("ct", "mri"), ("mri", "ct")))
+    right = validation((lambda image: _right(image, there), lambda image: _right(image, back)), paired=True)
+    assert right.figures()["score"] == pytest.approx(0.0, abs=2e-3)
