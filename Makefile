@@ -2,7 +2,8 @@
 #
 # There are two lanes of one code: `addons` (TensorFlow 2.15 with TensorFlow Addons and keras-cv; Python 3.10, 3.11) and
 # `current` (TensorFlow 2.21 with Keras 3; Python 3.10 to 3.13). The machine's Python decides; LANE=current forces the
-# second, PYTHON=/path/to/python names the interpreter to build the environment from.
+# second, PYTHON=/path/to/python names the interpreter to build the environment from. `make test` is whole in either;
+# `make test-more` also runs the other lane's networks, steps, detectors and run folders, where this Python has it.
 
 find = $(shell for v in $(1); do p=$$(command -v python$$v) && $$p -c 'import ensurepip' 2>/dev/null && { echo $$p; exit; }; done)
 lane_of = $(shell '$(1)' -c 'import sys, ensurepip; v = sys.version_info[:2]; print("addons" if (3, 10) <= v <= (3, 11) else \
@@ -25,7 +26,13 @@ INSTALLED := $(VENV)/.installed-$(LANE)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/$(LANE).txt
 SAY := @echo "lane $(LANE), $$($(BIN)/python --version), in $(VENV)"
 
-.PHONY: demo test test-more test-suite lint bench clean
+OTHER := $(if $(filter addons,$(LANE)),current,$(filter addons,$(call lane_of,$(PYTHON))))
+# What stands on Keras: everything else is the same code on the same libraries.
+ON_KERAS := tests/test_lanes.py tests/common_tf/backbones tests/common_tf/runs $(wildcard tests/common_tf/test_*.py) \
+  tests/cyclegan_tf/test_networks.py tests/cyclegan_tf/test_losses.py tests/cyclegan_tf/test_systems.py \
+  tests/cyclegan_tf/test_projected.py tests/cyclegan_tf/test_start.py tests/detector_tf
+
+.PHONY: demo test test-more test-other test-suite lint bench clean
 
 demo: $(INSTALLED)
 	$(SAY)
@@ -45,6 +52,11 @@ test-suite: $(INSTALLED)
 test-more: $(INSTALLED)
 	$(SAY)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m more
+	@$(if $(OTHER),$(MAKE) LANE=$(OTHER) PYTHON='$(PYTHON)' test-other,echo "the other lane wants Python 3.10 or 3.11: not run")
+
+test-other: $(INSTALLED)
+	$(SAY)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not more' $(ON_KERAS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
