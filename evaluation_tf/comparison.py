@@ -16,14 +16,15 @@ from common_tf.runs.session import STATUS_FILE
 from common_tf.sources.drawn import DRAWN
 from common_tf.sources.pairs import DEFAULT_ORDER
 from common_tf.sources.source import listed
+from evaluation_tf.features import lite0
 from evaluation_tf.floors import copy_floor, fitted_floors
 from evaluation_tf.images import Images
+from evaluation_tf.likeness import likeness_cells, likeness_columns
 from evaluation_tf.output import ReportFolder
-from evaluation_tf.pairs import PairFolder, Pairs, drawn_pairs, folder_pairs, open_pairs
+from evaluation_tf.pairs import Pairs, drawn_pairs, folder_pairs, open_pairs, refuse_or_leave_out
 from evaluation_tf.parts import Figure, Section
 from evaluation_tf.provenance import command_words, config_words, time_words
 from evaluation_tf.report import write_report
-from evaluation_tf.seen import seen_cases_by
 from evaluation_tf.similarity import similarity_cells, similarity_columns
 from evaluation_tf.translations import Translations
 
@@ -121,7 +122,7 @@ def _test_pairs(
     if pairs is not None:
         opened = open_pairs(pairs, domains=loaded[0].domains, order=order or _order_of(loaded))
         for one in loaded:
-            _refuse_seen(one, opened)
+            opened = refuse_or_leave_out(opened, one.run, flag="--compare")
         test, fitting = folder_pairs(opened, loaded)
         return test, fitting, f"pairs of {test.group_count} {test.group_word} ({Path(pairs).name})"
     configs = [one.config for one in loaded]
@@ -148,16 +149,6 @@ def _order_of(loaded: Sequence[Translations]) -> str:
     return known.pop() if known else DEFAULT_ORDER
 
 
-def _refuse_seen(run: Translations, opened: PairFolder) -> None:
-    seen = seen_cases_by(run.run, opened.dataset, flag="--compare")
-    if seen.any():
-        names = listed([case.name for case, mine in zip(opened.dataset.cases, seen) if mine])
-        raise UserError(
-            f"--compare {run.run}: was trained on {int(seen.sum())} of these {len(seen)} pairs, or on nearly the same "
-            f"ones ({names}); give test pairs that it has not seen"
-        )
-
-
 def _names(loaded: Sequence[Translations]) -> list[str]:
     models = [one.config.model for one in loaded]
     return [
@@ -177,6 +168,7 @@ def _direction(
 ) -> None:
     target = loaded[0].target(source)
     truth, columns = test.images[target], similarity_columns("head", compared=True)
+    likeness = likeness_columns(lite0())
     predictions = list(_predictions(loaded, names, source, test, fitting))
     rows = []
     for key, name, images, kind in predictions:
@@ -185,6 +177,7 @@ def _direction(
             cache=folder.cache,
         )  # fmt: skip
         distance = folder.cache.of_sets("swd", sliced_wasserstein, truth, images)
+        cells.update(likeness_cells(lite0(), truth, images, section, folder.cache))
         rows.append(Row(name, {**cells, _TEXTURE.key: plain_number(distance, len(images))}, kind, key))
     config = loaded[0].config
     if source == config.data.domain_names[0] and config.preset != "field-strength":
@@ -192,7 +185,7 @@ def _direction(
             printed = {key: plain_number(value, 0, "as printed in the document") for key, value in values.items()}
             rows.append(Row(f"the document says: {name}", printed, "document", f"document/{name}"))
     title = f"{source} to {target}, inside the head"
-    section.tables.append(Table(f"compare_{source}2{target}", title, (*columns, _TEXTURE), rows))
+    section.tables.append(Table(f"compare_{source}2{target}", title, (*columns, *likeness, _TEXTURE), rows))
     given = test.images[source]
     shown = {f"{source}, input": given, f"{target}, truth": truth}
     shown.update({name[:_LONGEST_TITLE]: images for _, name, images, kind in predictions if kind == "result"})

@@ -192,13 +192,18 @@ def own_pairs(test: TestSet, translations: Translations) -> tuple[Pairs, Pairs |
     return pairs, _pairs(fitting, preparations, words, np.arange(len(fitting)), first.group_word, "--data")
 
 
-def refuse_or_leave_out(opened: PairFolder, run: Path) -> PairFolder:
+def refuse_or_leave_out(opened: PairFolder, run: Path, *, flag: str = "--translator") -> PairFolder:
     """Without the pairs that a run has (nearly) seen in its training.
+
+    Args:
+        opened: pairs.
+        run: its folder.
+        flag: what the user named it by.
 
     Raises:
         UserError: none is left, or nobody can tell.
     """
-    seen = seen_cases_by(run, opened.dataset, flag="--translator")
+    seen = seen_cases_by(run, opened.dataset, flag=flag)
     if seen.all():
         raise UserError(
             f"--pairs {opened.folder}: {run} was trained on all {len(seen)} of these pairs, or on nearly the same "
@@ -206,7 +211,7 @@ def refuse_or_leave_out(opened: PairFolder, run: Path) -> PairFolder:
         )
     if not seen.any():
         return opened
-    text = f"{int(seen.sum())} of {len(seen)} pairs are (nearly) in the run's training; left out"
+    text = f"{int(seen.sum())} of {len(seen)} pairs are (nearly) in the training of {run.name}; left out"
     return opened.without(seen, [text])
 
 

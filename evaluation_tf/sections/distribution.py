@@ -1,18 +1,17 @@
 """Does the set of translated images look like the set of real ones?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from common_tf.measurement.measurement import Measurement, plain_number
 from common_tf.measurement.tables import Column, Row, Table
-from common_tf.metrics import frechet, kernel, manifold
 from common_tf.metrics.distribution import sliced_wasserstein
 from common_tf.randomness import Stream
 from evaluation_tf.context import Context
-from evaluation_tf.features import Extractor
 from evaluation_tf.images import Images
+from evaluation_tf.likeness import add_cell, likeness_cells, likeness_columns
 from evaluation_tf.parts import Card, Section
 from evaluation_tf.sections._directions import direction_key, direction_words, side_by_side
 from evaluation_tf.slices import Slices
@@ -90,7 +89,7 @@ def build(context: Context) -> Section | None:
             key=f"distribution_{direction_key(source, target)}",
             title=f"{source} to {target}",
             columns=[
-                *(column for extractor in context.extractors for column in _columns(extractor)),
+                *(column for extractor in context.extractors for column in likeness_columns(extractor)),
                 _TWO_SAMPLE,
                 _SWD,
             ],
@@ -114,84 +113,14 @@ def _row(row: tuple, reference: _Set, context: Context, section: Section) -> Row
     distance = context.cache.of_sets("swd", sliced_wasserstein, reference.images, mine.images)
     cells = {_SWD.key: plain_number(distance, len(mine))}
     for extractor in context.extractors:
-        cells.update(_distances(extractor, reference.images, mine.images, context, section))
+        cells.update(likeness_cells(extractor, reference.images, mine.images, section, context.cache))
 
     def told_apart() -> Measurement:
         groups = reference.groups, mine.groups
         return two_sample_auc(reference.images, mine.images, groups, cache=context.cache)
 
-    _add(cells, section, _TWO_SAMPLE, told_apart)
+    add_cell(cells, section, _TWO_SAMPLE, told_apart)
     return Row(name, cells, kind, key)
-
-
-def _add(cells: dict[str, Measurement], section: Section, column: Column, compute: Callable[[], Measurement]) -> None:
-    """Adds a cell, or names the gap where there are too few images for it."""
-    try:
-        cells[column.key] = compute()
-    except ValueError as error:
-        section.add_gap(column.title, str(error))
-
-
-def _columns(extractor: Extractor) -> list[Column]:
-    """Of its Fréchet distance, its kernel distance, and precision and recall."""
-    word, description = extractor.word, extractor.description
-    near = f"whose balls reach to the {manifold.NEIGHBOURS}rd nearest fellow (Kynkäänniemi et al. 2019); {description}"
-    return [
-        Column(
-            f"kid_{word}",
-            extractor.kernel_name,
-            "unbiased squared MMD with the kernel (x.y/d + 1)^3 (Binkowski et al. 2018), times 1000; mean and one "
-            f"standard deviation over 100 random subsets of half the images; {description}",
-            better="lower",
-            digits=1,
-        ),
-        Column(
-            f"frechet_{word}",
-            extractor.name,
-            f"Fréchet distance of Gaussians fitted to features (Heusel et al. 2017); {description}. Biased upwards at "
-            "small n: compare with rows of equal n only",
-            better="lower",
-            digits=2,
-        ),
-        Column(
-            f"precision_{word}",
-            "Precision",
-            f"share of the row's slices that lie among the reference slices, {near}: how real single slices are",
-            better="higher",
-            digits=2,
-        ),
-        Column(
-            f"recall_{word}",
-            "Recall",
-            f"share of the reference slices that lie among the row's, {near}: how much of the variety is there",
-            better="higher",
-            digits=2,
-        ),
-    ]
-
-
-def _distances(
-    extractor: Extractor, reference: Images, squares: Images, context: Context, section: Section
-) -> dict[str, Measurement]:
-    cells: dict[str, Measurement] = {}
-    likeness, distance, precision, recall = _columns(extractor)
-    features = [extractor.features(images, context.cache).astype(np.float64) for images in (reference, squares)]
-
-    def kernel_cell() -> Measurement:
-        result = kernel.kernel_distance(*features)
-        mean, spread = 1000 * result["mean"], 1000 * result["standard_deviation"]
-        words = f"mean -+ one standard deviation over {result['subsets']} subsets of {result['subset_size']}"
-        return Measurement(mean, len(squares), mean - spread, mean + spread, interval=words)
-
-    _add(cells, section, likeness, kernel_cell)
-    _add(cells, section, distance, lambda: plain_number(frechet.frechet_distance(*features), len(squares)))
-    for column, part in ((precision, 0), (recall, 1)):
-
-        def share(part: int = part) -> Measurement:
-            return plain_number(manifold.precision_recall(*features)[part], len(squares))
-
-        _add(cells, section, column, share)
-    return cells
 
 
 def _some(total: int, count: int, *words: str) -> np.ndarray:

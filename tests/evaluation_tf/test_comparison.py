@@ -104,7 +104,7 @@ def test_what_cannot_be_compared_is_one_line(compared, pairs, refused, untrained
     drawn = [untrained(tmp_path / name, phantoms=count) for name, count in (("few", 4), ("many", 5))]
     cases = (
         ((one, "--pairs", pairs), "wants two or more runs"),
-        ((one, other, "--pairs", seen), "was trained on 10 of these 10 pairs"),
+        ((one, other, "--pairs", seen), "was trained on all 10 of these pairs"),
         ((one, other), "give --pairs DIR"),
         (drawn, "the runs differ in --seed, phantoms or --image-size"),
         ((one, fields, "--pairs", pairs), "its domains are MRI15T, MRI3T"),

@@ -52,7 +52,7 @@ def test_pairs_that_the_run_has_seen_are_left_out(run, report, refused, pairs, t
     for file in (pairs / "test").glob("*.png"):
         shutil.copy(file, mixed)
     record = report(tmp_path / "out", "--translator", run, "--pairs", mixed)
-    assert "10 of 16 pairs are (nearly) in the run's training; left out" in record["warnings"]
+    assert f"10 of 16 pairs are (nearly) in the training of {run.name}; left out" in record["warnings"]
     assert all(row["mae"]["n"] == 6 for row in _section(record)["tables"]["pairs_CT2MRI_head"]["rows"])
     # Without a training folder each floor is fitted on the other groups.
     assert "fitted on the other" in _section(record)["tables"]["pairs_CT2MRI_head"]["rows"][3]["name"]
