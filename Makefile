@@ -61,7 +61,7 @@ test-other: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(if $(filter addons,$(LANE)),$(BIN)/mypy,@echo "types are checked in the lane addons: stubs of NumPy differ from version to version")
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/step_time.py

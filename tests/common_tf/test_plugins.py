@@ -37,6 +37,7 @@ BACKBONE = '''"""One convolution."""
 ORDER = 5
 SIZE, CAM_LAYER, FINE_TUNE_FROM, FASTER_IN_BFLOAT16 = 16, "last_convolution", "", False
 IMAGENET, USES_FILTERS, SEGMENTS = "", True, False
+STARTED = {}
 def build(inputs, filters, weights):
     from tensorflow.keras import layers
     return layers.Conv2D(filters, 3, name="last_convolution")(inputs)

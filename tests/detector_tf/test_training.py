@@ -146,7 +146,7 @@ def test_early_stopping_keeps_the_best(train, tmp_path, capsys):
         (["--folds", "1"], "--folds 1"),
         (["--task", "segment", "--backbone", "small"], "--backbone small"),
         (["--task", "translate"], "--task translate"),
-        (["--weights", "imagenet"], "only for vgg16"),
+        (["--weights", "imagenet"], "only for efficientnetlite0, vgg16"),
         (["--weights", "nowhere"], "run folder"),
         (["--weights", "{classes}"], "not found"),
         (["--exclude", "nowhere.csv", "--data", "{classes}"], "--exclude nowhere.csv"),

@@ -22,6 +22,7 @@ from common_tf.runs.saved_detector import (
     spec_from,
     weights_digest,
 )
+from detector_tf.config import make_config
 
 SMALL = NetworkSpec("small", side=32, channels=1, classes=2, filters=4, dropout=0.5, seed=3)
 NAMES = sorted(backbones())
@@ -66,6 +67,10 @@ def test_a_backbone_says_what_it_is(name):
     for flag in (module.FASTER_IN_BFLOAT16, module.USES_FILTERS, module.SEGMENTS):
         assert isinstance(flag, bool)
     assert all(isinstance(text, str) for text in (module.CAM_LAYER, module.FINE_TUNE_FROM, module.IMAGENET))
+    if not module.SEGMENTS:
+        started = make_config({"backbone": name, "weights": "runs/other"})
+        for option, value in module.STARTED.items():
+            assert getattr(started.optimisation, option) == value
 
 
 @pytest.mark.parametrize("name", ["small", "unet"])
