@@ -119,7 +119,8 @@ def lite0_maps(images: tf.Tensor, *, weights: bool, folded: bool, until: str = "
 
 
 def lite0_features(taps: Sequence[str], *, channels: int = 1, side: int | None = None) -> tf.keras.Model:
-    """The frozen network with the package's weights, from ``(batch, side, side, channels)`` in [-1, 1] to some maps.
+    """The frozen network with the package's weights, from ``(batch, side, side, channels)`` in [-1, 1] to some maps, or
+    to one.
 
     Raises:
         UserError: weights that cannot be had.
@@ -127,7 +128,9 @@ def lite0_features(taps: Sequence[str], *, channels: int = 1, side: int | None =
     inputs = tf.keras.Input((side, side, channels))
     order = [*(f"block{number}" for number in range(16)), "head"]
     maps = lite0_maps(inputs, weights=True, folded=True, until=max(taps, key=order.index))
-    network = tf.keras.Model(inputs, [maps[tap] for tap in taps], name=NAME)
+    chosen = [maps[tap] for tap in taps]
+    # Of a list of one, Keras 2 makes a tensor and Keras 3 does not.
+    network = tf.keras.Model(inputs, chosen if len(chosen) > 1 else chosen[0], name=NAME)
     network.trainable = False
     return network
 
