@@ -39,6 +39,7 @@ def _outputs(run, images):
     return [translator.translate(images, direction) for direction in ("a_to_b", "b_to_a")]
 
 
+@pytest.mark.more
 def test_it_begins_where_the_other_one_was_chosen(phantom_folder, first, tmp_path, random, capsys):
     words = ("--weights", f"{first}/", "--set", "ema_decay=0")
     assert _train(phantom_folder, tmp_path / "run", *words, learning_rate=0.0) == 0

@@ -22,6 +22,7 @@ from cyclegan_tf.config import load_translator_config, make_config
 from cyclegan_tf.data import load_training_data
 from cyclegan_tf.systems import system_class
 from cyclegan_tf.truth import score_phantom_run
+from evaluation_tf import two_sample
 
 _SMALL = {"image_size": 32, "generator": "unet", "generator_filters": 2, "precision": "float32"}
 
@@ -35,6 +36,15 @@ def _save(path: Path, pixels: np.ndarray) -> Path:
 def _run(main: Callable, *words: object) -> int:
     with contextlib.redirect_stdout(io.StringIO()):
         return run_script(main, [str(word) for word in words])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_two_sample_tests():
+    """What the network learns is asked in test_two_sample.py; reports are about what becomes of its answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(two_sample, "SIDE", 16)
+        patch.setattr(two_sample, "EPOCHS", 2)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,7 @@ HEAD_MASKS = np.stack([head.head for head in HEADS])
 
 
 @pytest.fixture(autouse=True)
-def _short(monkeypatch):
-    monkeypatch.setattr(two_sample, "SIDE", 16)
+def _long_enough(monkeypatch):
     monkeypatch.setattr(two_sample, "EPOCHS", 4)
 
 

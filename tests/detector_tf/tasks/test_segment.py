@@ -91,6 +91,7 @@ def test_slices_without_a_mask_are_counted_in_the_audit(train, save, tmp_path, c
     assert len(read_manifest(run / "manifest.csv")) == 10
 
 
+@pytest.mark.more
 def test_bad_files_and_exclusion_work_as_for_classes(train, save, tmp_path, capsys):
     data = _draw(tmp_path / "set", save, patients=8)
     (data / "P0" / "s0_mask.png").write_text("no image")
