@@ -191,7 +191,8 @@ def test_distances_know_real_from_untranslated(context):
     assert any("no nearer" in warning for warning in section.warnings) and section.card.verdict == "bad"
     misses = made.cache.misses
     again = context(_same, extractors=[extractor])
-    assert distribution.build(again).tables == section.tables
+    # As text: since Python 3.13 two dataclasses with the same nan differ.
+    assert [one.as_csv() for one in distribution.build(again).tables] == [one.as_csv() for one in section.tables]
     assert again.cache.misses == 0 and again.cache.hits == misses
 
 
