@@ -54,7 +54,7 @@ def unused_gpu_words(*, driver: Path = _NVIDIA, build: Mapping | None = None) ->
 def ask_for_determinism(wanted: bool) -> None:
     """Lets TensorFlow take only operations that give the same bits again; call it before the first one.
 
-    What a CPU computes here is the same to the bit without it (`docs/architecture.md`); on a GPU it is not, and there
+    What a CPU computes here is the same to the bit without it (`docs/training.md`); on a GPU it is not, and there
     this is the way. Its cost on a GPU has not been measured.
     """
     if wanted:
