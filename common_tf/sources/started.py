@@ -9,7 +9,7 @@ from common_tf.errors import UserError
 from common_tf.sources.dataset import Dataset
 from common_tf.splits.finding import Finding
 from common_tf.splits.manifest import MANIFEST_FILE
-from common_tf.splits.seen import trained_rows
+from common_tf.splits.seen import lineage, trained_rows
 
 FLAG = "--weights"
 _TOPIC = "start weights"
@@ -35,9 +35,11 @@ def without_seen(
         UserError: no test image is left in some fold, or a manifest that cannot tell.
     """
     manifest, kept = start / MANIFEST_FILE, [np.asarray(split) for split in splits]
+    lost_ones = [run / MANIFEST_FILE for run in lineage(start) if not (run / MANIFEST_FILE).exists()]
+    text = "not there, so nobody can tell which test images the start weights were trained on"
+    findings = [Finding("warning", _TOPIC, f"{one}: {text}", 0) for one in lost_ones]
     if not manifest.exists():
-        text = f"{manifest}: not there, so nobody can tell which test images the start weights were trained on"
-        return kept, [Finding("warning", _TOPIC, text, 0)]
+        return kept, findings
     seen = _drawn_before(dataset, manifest) if dataset.is_drawn else dataset.seen(manifest, flag=FLAG)
     groups = np.isin(dataset.groups, dataset.groups[seen])
     results = [np.where((split == _TEST) & groups, _UNUSED, split) for split in kept]
@@ -46,13 +48,13 @@ def without_seen(
     tested = np.any([split == _TEST for split in kept], axis=0)
     lost = tested & groups
     if not lost.any():
-        return results, []
+        return results, findings
     names = tuple(dataset.cases[index].name.rsplit("/", 1)[-1] for index in np.flatnonzero(lost))
     text = (
         f"{lost.sum()} of {tested.sum()} test files share a group with the training files of the start weights "
         f"{start}; not used"
     )
-    return results, [Finding("warning", _TOPIC, text, len(names), names)]
+    return results, [*findings, Finding("warning", _TOPIC, text, len(names), names)]
 
 
 def _drawn_before(dataset: Dataset, manifest: Path) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from common_tf.errors import UserError
+from common_tf.runs.config import read_config_file
 from common_tf.sources.scanning import Scan
 from common_tf.splits.groups import SAME_HASH_BITS
 from common_tf.splits.manifest import MANIFEST_FILE, ManifestRow, read_manifest
@@ -41,10 +42,29 @@ def trained_rows(manifest: Path) -> list[ManifestRow]:
     Raises:
         UserError: no manifest, or a damaged one.
     """
-    inherited = manifest.with_name(INHERITED_FILE)
-    rows = [*own_rows(manifest), *(read_manifest(inherited) if inherited.exists() else ())]
+    rows, inherited = own_rows(manifest), manifest.with_name(INHERITED_FILE)
+    if inherited.exists():
+        rows += read_manifest(inherited)
+    else:  # of a version that did not write it
+        earlier = [run / MANIFEST_FILE for run in lineage(manifest.parent)[1:]]
+        rows += [row for one in earlier if one.exists() for row in own_rows(one)]
     # Every fold of a cross-validation has trained on other folds.
     return [row for row in rows if row.split not in _NOT_TRAINED_ON]
+
+
+def lineage(run: Path) -> list[Path]:
+    """A run, the run whose weights it started from, and so on, as far as their folders and configs are there."""
+    known: list[Path] = []
+    while run not in known and run.is_dir():
+        known.append(run)
+        file = run / "config.yaml"
+        content = read_config_file(file) if file.exists() else {}
+        sections = [content, *(part for part in content.values() if isinstance(part, dict))]
+        before = next((str(part["weights"]) for part in sections if part.get("weights")), "none")
+        if before in ("none", "imagenet"):
+            break
+        run = Path(before)
+    return known
 
 
 def rows_behind(start: Path) -> list[ManifestRow]:
