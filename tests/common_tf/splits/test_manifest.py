@@ -104,3 +104,17 @@ def test_a_manifest_of_nothing_is_one(tmp_path, scans):
     write_manifest(tmp_path / "m.csv", [])
     assert read_manifest(tmp_path / "m.csv") == []
     assert not seen_in_training(scans, tmp_path / "m.csv", flag="--x").any()
+
+
+def test_runs_without_inherited_rows_are_followed_by_their_configs(tmp_path):
+    from common_tf.splits.seen import lineage, trained_rows
+
+    for name, before in (("one", "none"), ("two", tmp_path / "one"), ("three", tmp_path / "two")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text(f"format: 2\nnetwork:\n  weights: {before}\n")
+        row = ManifestRow(f"{name}.png", "x", name, "", "00000", "", "train")
+        write_manifest(tmp_path / name / "manifest.csv", [row])
+    assert [run.name for run in lineage(tmp_path / "three")] == ["three", "two", "one"]
+    assert {row.sha256 for row in trained_rows(tmp_path / "three" / "manifest.csv")} == {"one", "two", "three"}
+    write_manifest(tmp_path / "three" / "inherited.csv", [])
+    assert {row.sha256 for row in trained_rows(tmp_path / "three" / "manifest.csv")} == {"three"}
