@@ -23,12 +23,9 @@ from common_tf.errors import UserError  # noqa: E402
 from common_tf.files import replace_file, replace_text  # noqa: E402
 from common_tf.runs.history import HISTORY_FILE  # noqa: E402
 
-PROJECTED = (
-    "critic=projected", "adversarial=hinge", "adversarial_weight=0.5", "pool_size=0", "critic_learning_rate=2e-4",
-)  # fmt: skip
 CURVES = {
     "PatchGAN": ("--model", "cyclegan"),
-    "projected": ("--model", "cyclegan", *(word for one in PROJECTED for word in ("--set", one))),
+    "projected": ("--model", "cyclegan", "--preset", "projected"),
     "fastcut": ("--model", "fastcut", "--set", "direction=both"),
 }
 COLUMNS = ("kid_a_to_b", "kid_b_to_a", "edges_a_to_b", "edges_b_to_a")

@@ -179,7 +179,12 @@ def test_presets_are_what_they_say():
     assert (
         dict(adversarial_weight=10, reconstruction_weight=100, cycle_weight=100, kl_weight=0.1).items() <= unit.items()
     )
-    assert set(system_settings("cyclegan").PRESETS) == {"fast", "paper", "notebook", "dlmi", "field-strength"}
+    projected = _values(preset="projected")
+    wanted = dict(critic="projected", adversarial="hinge", pool_size=0, adversarial_weight=0.5)
+    assert wanted.items() <= projected.items()
+    assert set(system_settings("cyclegan").PRESETS) == {
+        "fast", "projected", "paper", "notebook", "dlmi", "field-strength",
+    }  # fmt: skip
 
 
 def test_notebook_has_four_adams_and_its_discriminator():
@@ -201,7 +206,7 @@ def test_notebook_has_four_adams_and_its_discriminator():
         (dict(domains="CT"), "two different words"),
         (dict(domains="CT,CT"), "two different words"),
         (dict(domains="T1,T2"), "without the digit 2"),
-        (dict(preset="slow"), "--preset slow: cyclegan has fast, paper"),
+        (dict(preset="slow"), "--preset slow: cyclegan has fast, projected, paper"),
         (dict(preset="notebook", model="unit"), "one of cyclegan; unit has fast, paper, field-strength"),
         (dict(model="slow"), "--model slow"),
         (dict(ema_decay=1.0), "below 1"),

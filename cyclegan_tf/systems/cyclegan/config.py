@@ -27,6 +27,15 @@ class Config(Contrast, Identity, InputTies, Cycle, PairsBeside, Pool, ChosenCrit
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {},
+    # Critics on frozen features, at half the weight of the PatchGAN's game; edges keep in place what they would move.
+    "projected": dict(
+        critic="projected",
+        adversarial="hinge",
+        adversarial_weight=0.5,
+        pool_size=0,
+        critic_learning_rate=2e-4,
+        edge_weight=0.6,
+    ),
     # Zhu et al. 2017: ResNet-9, 70x70 PatchGAN, LSGAN, pool 50, 100 epochs at 2e-4 and 100 of linear decay.
     "paper": dict(classic(Config), epochs=200, generator="resnet9"),
     # The Kaggle notebook: see docs/notebook.md for what is kept of it and which two faults are not.
