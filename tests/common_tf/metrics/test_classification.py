@@ -133,10 +133,27 @@ def test_each_image_may_have_a_threshold_of_its_own():
     assert figures["sensitivity"] == 0.5 and figures["specificity"] == 1
 
 
-def test_threshold():
+def test_threshold_of_many_images_is_that_of_the_highest_youden_within_its_error():
+    random = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 1000)
+    chances = np.concatenate([random.beta(2, 18, 1000), random.beta(6, 14, 1000)])
+    false, true, thresholds = oracle.roc_curve(truth, chances, drop_intermediate=False)
+    highest = np.argmax(true - false)
+    error = np.sqrt(
+        sum((k + 1) / 1002 * (1 - (k + 1) / 1002) / 1000 for k in 1000 * np.array([true, 1 - false])[:, highest])
+    )
+    good = thresholds[true - false >= (true - false)[highest] - error]
+    chosen = best_threshold(truth, chances)
+    assert 0.1 < chosen < 0.3 and chosen == pytest.approx(good[np.argmin(np.abs(good - 0.5))], abs=1e-3)
+
+
+def test_threshold_of_few_images_stays_near_one_half():
     truth = np.array([0, 0, 0, 1, 1])
-    assert best_threshold(truth, [0.1, 0.2, 0.3, 0.4, 0.9]) == pytest.approx(0.35)
-    assert best_threshold(truth, [0.1, 0.2, 0.45, 0.6, 0.9]) == 0.5  # as good, and nearer to one half
+    assert best_threshold(truth, [0.1, 0.2, 0.45, 0.6, 0.9]) == 0.5
+    assert best_threshold(truth, [0.1, 0.2, 0.3, 0.4, 0.9]) == pytest.approx(0.35)  # half of the positives
+    eight = np.repeat([0, 1], 4)
+    assert best_threshold(eight, [0.1, 0.2, 0.25, 0.3, 0.4, 0.7, 0.8, 0.9]) == 0.5  # better by one image: chance
+    assert best_threshold(truth, [0.1, 0.15, 0.2, 0.3, 0.4]) < 0.4  # all would be called negative
     assert best_threshold(np.ones(3, int), [0.1, 0.2, 0.3]) == 0.5
 
 
