@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Evaluate a translator, a detector, or both, and write one report.
 
+    python evaluate.py --data DIR --output DIR                             with the checkpoints of this repository
     python evaluate.py --translator RUN --detector RUN --output DIR
     python evaluate.py --translator RUN --data DIR --pairs DIR --detector RUN --labelled DIR --output DIR
     python evaluate.py --compare RUN RUN ... --pairs DIR --output DIR      several translators on one table
@@ -9,12 +10,16 @@ DIR gets report.html (one self-contained file), report.json, tables/ and figures
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from common_tf.command_line import run_script
 from common_tf.errors import UserError
+
+_SHIPPED = {"translator": "ct_mri_fast", "detector": "tumour_yes_no"}
+"""What is evaluated where no run is named, by flag: folders of checkpoints/."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -60,8 +65,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     if runs:
         report = _compare(runs, chosen, command)
     else:
-        report = evaluate(Request(**chosen, command=command))
+        report = evaluate(Request(**_with_shipped(chosen), command=command))
     print(f"report: {report} (research only, not for diagnosis)")
+
+
+def _with_shipped(chosen: dict) -> dict:
+    """Where data but no run are named, the translator and the detector that come with the repository."""
+    named = any(chosen[name] is not None for name in ("data", "pairs", "labelled", "cases"))
+    if not named or any(chosen[name] is not None for name in _SHIPPED):
+        return chosen
+    folder = Path(__file__).resolve().parent / "checkpoints"
+    runs = {flag: Path(os.path.relpath(folder / name)) for flag, name in _SHIPPED.items() if (folder / name).is_dir()}
+    if runs:
+        said = " ".join(f"--{flag} {run}" for flag, run in runs.items())
+        print(f"no run is named, so those that come with the repository are taken: {said}", flush=True)
+    return {**chosen, **runs}
 
 
 def _compare(runs: Sequence[Path], chosen: dict, command: Sequence[str]) -> Path:

@@ -63,6 +63,13 @@ class Extractor:
         return cache.arrays(content_hash("features", self.key, self.size, squares.digest), compute)["features"]
 
 
+def _of_gray_levels(network: tf.keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A network that reads [-1, 1] as a function of gray levels in [0, 255]."""
+    return tf.function(
+        lambda images: network(images / 127.5 - 1.0, training=False), autograph=False, reduce_retracing=True
+    )
+
+
 def inception(weights: str) -> Extractor:
     """InceptionV3 of keras.applications, its 2,048 pooled features.
 
@@ -83,10 +90,6 @@ def inception(weights: str) -> Extractor:
         file=None if weights == "imagenet" else Path(weights),
     )
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def function(images):
-        return network(images / 127.5 - 1.0, training=False)
-
     return Extractor(
         word="inception",
         name="FID (Keras-ImageNet InceptionV3)",
@@ -96,7 +99,7 @@ def inception(weights: str) -> Extractor:
         key=content_hash(*network.get_weights()),
         size=299,
         channels=3,
-        function=function,
+        function=_of_gray_levels(network),
     )
 
 
@@ -109,10 +112,6 @@ def lite0() -> Extractor:
     """
     network = lite0_embedding().network
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def function(images):
-        return network(images / 127.5 - 1.0, training=False)
-
     return Extractor(
         word="lite0",
         name="Fréchet distance, EfficientNet-Lite0",
@@ -122,7 +121,7 @@ def lite0() -> Extractor:
         key=content_hash(*network.get_weights()),
         size=SIDE,
         channels=1,
-        function=function,
+        function=_of_gray_levels(network),
     )
 
 
@@ -138,10 +137,6 @@ def detector_features(run: Path) -> Extractor:
     side, channels = detector.model.input.shape[1], detector.model.input.shape[-1]
     backbone = detector.config.network.backbone
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def function(images):
-        return pooled(images / 127.5 - 1.0, training=False)
-
     return Extractor(
         word="detector",
         name="Fréchet distance in the detector's features",
@@ -151,5 +146,5 @@ def detector_features(run: Path) -> Extractor:
         key=weights_digest(run),
         size=side,
         channels=channels,
-        function=function,
+        function=_of_gray_levels(pooled),
     )

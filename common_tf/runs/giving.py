@@ -28,7 +28,9 @@ from common_tf.runs.weights import weights_record
 from common_tf.splits.manifest import MANIFEST_FILE
 from common_tf.splits.seen import INHERITED_FILE, PAIRS_FILE
 
-_KEPT = (PREPARATION_FILE, "detector.json", MANIFEST_FILE, INHERITED_FILE, PAIRS_FILE)
+_KEPT = (
+    PREPARATION_FILE, "detector.json", "predictions.csv", "metrics.json", MANIFEST_FILE, INHERITED_FILE, PAIRS_FILE,
+)  # fmt: skip
 _LARGEST = float(np.finfo(np.float16).max)
 
 

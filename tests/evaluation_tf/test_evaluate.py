@@ -190,6 +190,18 @@ def test_bad_input_is_one_line(drawn_run, detector_run, save, refused, tmp_path)
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["letter.txt"]
 
 
+def test_without_runs_those_that_come_with_it_are_taken(monkeypatch, tmp_path, capsys):
+    asked = []
+    monkeypatch.setattr("evaluation_tf.evaluation.evaluate", lambda request: asked.append(request) or tmp_path)
+    evaluate.main(["--data", "DIR", "--output", str(tmp_path)])
+    evaluate.main(["--data", "DIR", "--translator", "mine", "--output", str(tmp_path)])
+    shipped, own = asked
+    assert (shipped.translator.name, own.translator.name) == ("ct_mri_fast", "mine")
+    assert (shipped.detector.name, own.detector) == ("tumour_yes_no", None)
+    assert shipped.translator.is_dir() and shipped.detector.is_dir()
+    assert capsys.readouterr().out.count("no run is named") == 1
+
+
 def test_help_needs_no_tensorflow(capsys):
     with pytest.raises(SystemExit) as ended:
         run_script(evaluate.main, ["--help"])
