@@ -28,6 +28,7 @@ from common_tf.runs.weights import weights_record
 from common_tf.splits.manifest import MANIFEST_FILE
 from common_tf.splits.seen import INHERITED_FILE, PAIRS_FILE
 
+# Those of a detector are named here, for its wing stands above this one.
 _KEPT = (
     PREPARATION_FILE, "detector.json", "predictions.csv", "metrics.json", MANIFEST_FILE, INHERITED_FILE, PAIRS_FILE,
 )  # fmt: skip
