@@ -47,7 +47,7 @@ def converted_config(run: Path, content: Mapping[str, Any]) -> DetectorConfig:
         status = read_json(folder / STATUS_FILE, way_out=f"a run of an earlier version must be finished; {_WAY_OUT}")
         if status.get("state") != "complete":
             raise UserError(f"{folder}: an unfinished run of an earlier version; finish it there, or train anew here")
-    known = {**_UNKNOWN_THEN, **values_before(tree)}
+    known = {**_UNKNOWN_THEN, **values_before(tree, 1)}
     values = {**known, **{name: value for name, value in content.items() if name in options_of(tree)}}
     missing = sorted(set(options_of(tree)) - set(values))
     foreign = sorted(set(content) - {name for other in CONFIGS.values() for name in options_of(other)})

@@ -31,8 +31,8 @@ __all__ = [
     "spelled", "tree_from_content", "values_before", "values_of",
 ]  # fmt: skip
 
-FORMAT = 3
-"""Of config.yaml. 1, which was not written down, was one flat mapping; 2 lacks what says ``before``."""
+FORMAT = 4
+"""Of config.yaml. 1, which was not written down, was one flat mapping; 2 and 3 lack what is ``since`` a later one."""
 
 BUDGET = ("epochs", "steps")
 """Options that may change when a run is continued: its length."""
@@ -180,8 +180,7 @@ def tree_from_content(tree: type[Tree], content: Mapping[str, Any], *, path: Pat
         else:
             texts[name] = value
     options = options_of(tree)
-    if content.get("format") != FORMAT:
-        texts = {**values_before(tree), **texts}
+    texts = {**values_before(tree, content.get("format", 1)), **texts}
     unknown = sorted(map(str, set(texts) - set(options)))
     if unknown:
         raise UserError(f"{path}: unknown settings ({', '.join(unknown)}); it was written by another version")

@@ -29,6 +29,7 @@ def option(
     needs: str = "",
     place: bool = False,
     before: Any = None,
+    since: int = 3,
 ) -> Any:
     """An option of a config.
 
@@ -43,11 +44,12 @@ def option(
             ``name!=value``, where the named option has an effect itself; several with ``|`` between them, of which one
             must hold, or with ``&``, of which all must.
         place: says where something lies and not what is computed; another value is no other config.
-        before: of an option that format 3 of config.yaml brought: the value that runs of format 2, which lack it, had.
+        before: of an option that a later format of config.yaml brought: the value that runs had which lack it.
+        since: the format that brought it.
     """
     metadata = dict(
         help=help, flag=flag, choices=tuple(choices), minimum=minimum, maximum=maximum, below=below, needs=needs,
-        place=place, before=before,
+        place=place, before=before, since=since,
     )  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -73,10 +75,10 @@ def options_of(tree: type) -> dict[str, dataclasses.Field]:
     return found
 
 
-def values_before(tree: type) -> dict[str, Any]:
-    """What runs had that lack options of a later format."""
-    known = {name: field.metadata["before"] for name, field in options_of(tree).items()}
-    return {name: value for name, value in known.items() if value is not None}
+def values_before(tree: type, format: int) -> dict[str, Any]:
+    """What runs of a format of config.yaml had, of the options that later ones brought."""
+    later = {name: field.metadata for name, field in options_of(tree).items() if field.metadata["since"] > format}
+    return {name: metadata["before"] for name, metadata in later.items() if metadata["before"] is not None}
 
 
 def values_of(config: Any) -> dict[str, Any]:

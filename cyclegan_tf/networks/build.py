@@ -40,6 +40,7 @@ def build_discriminator(
             size=config.data.image_size,
             channels=config.data.channels,
             filters=system.critic_filters,
+            pixels=system.critic_pixels,
             seed=seed,
             policy=policy,
             name=name,

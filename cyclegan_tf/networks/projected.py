@@ -22,6 +22,9 @@ class ProjectedCritic(tf.Module):
     something of all coarser ones, and a generator cannot please one layer alone. What learns is a small head a scale,
     with spectral norm.
 
+    Maps at stride 4 and coarser do not show the finest texture. With ``pixels`` one more head looks at the image itself,
+    through four convolutions of stride 2; a logit of it sees 110 pixels.
+
     No variable of the frozen part is of this module, so checkpoints do not hold it; it follows from the package's file
     and the seed.
 
@@ -29,6 +32,7 @@ class ProjectedCritic(tf.Module):
         size: side of the images, a multiple of 32.
         channels: image channels.
         filters: of projections and heads.
+        pixels: whether a head looks at the pixels too.
         seed: of the projections and the heads.
         policy: Keras mixed-precision policy of the heads; the frozen part is float32, for the gradients of its
             depthwise convolutions take twice as long in bfloat16.
@@ -38,20 +42,23 @@ class ProjectedCritic(tf.Module):
         UserError: the network's weights cannot be had.
     """
 
-    def __init__(self, *, size: int, channels: int, filters: int, seed: int, policy: str, name: str):
+    def __init__(
+        self, *, size: int, channels: int, filters: int, pixels: bool = False, seed: int, policy: str, name: str
+    ):
         super().__init__(name=name)
         seeds = SeedSequence(seed)
         frozen = _projections(size=size, channels=channels, filters=filters, seeds=seeds)
         # Closed over and not assigned: a tf.Module would save its variables.
-        self._projected = lambda images: frozen(images, training=False)
-        self.heads = _heads([tuple(one.shape[1:]) for one in frozen.outputs], filters, seeds, policy, name)
+        self._projected = lambda images: frozen(images, training=False) + [images] * pixels
+        shapes = [tuple(one.shape[1:]) for one in frozen.outputs] + [(size, size, channels)] * pixels
+        self.heads = _heads(shapes, size // _CELL, filters, seeds, policy, name)
 
     @property
     def trainable_variables(self) -> list[tf.Variable]:
         return self.heads.trainable_variables
 
     def __call__(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Logits of ``(batch, size, size, channels)`` in [-1, 1]: ``(batch, size / 16, size / 16, scales)`` float32."""
+        """Logits of ``(batch, size, size, channels)`` in [-1, 1]: ``(batch, size / 16, size / 16, heads)`` float32."""
         return self.heads(self._projected(images), training=training)
 
 
@@ -73,7 +80,8 @@ def _projections(*, size: int, channels: int, filters: int, seeds: SeedSequence)
     return network
 
 
-def _heads(shapes: list[tuple], filters: int, seeds: SeedSequence, policy: str, name: str) -> tf.keras.Model:
+def _heads(shapes: list[tuple], grid: int, filters: int, seeds: SeedSequence, policy: str, name: str) -> tf.keras.Model:
+    """A head for maps of each shape, from their sides down or up to ``grid``."""
     dtype = Policy(policy)
 
     def convolution(x, width: int, kernel: int, strides: int = 1):
@@ -82,7 +90,6 @@ def _heads(shapes: list[tuple], filters: int, seeds: SeedSequence, policy: str, 
         return spectral_normalization(layer)(x)
 
     inputs = [tf.keras.Input(shape) for shape in shapes]
-    grid = shapes[0][0] * 4 // _CELL
     logits = []
     for x in inputs:
         while x.shape[1] > grid:

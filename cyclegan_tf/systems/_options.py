@@ -48,6 +48,9 @@ class ChosenCritics(Critics):
         before="patch",
     )
     critic_filters: int = option(64, "of the projected critic", minimum=4, needs="critic=projected")
+    critic_pixels: bool = option(
+        False, "one more head of it, on the pixels themselves", needs="critic=projected", before=False, since=4
+    )
     discriminator: str = option(
         "paper", "form of the 70x70 PatchGAN", choices=("paper", "tutorial"), needs="critic=patch"
     )

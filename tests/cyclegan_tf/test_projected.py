@@ -29,6 +29,16 @@ def test_each_scale_has_a_logit_for_every_16_pixels(images):
     np.testing.assert_allclose(critic(images[1:])[0], critic(images)[1], atol=1e-4)
 
 
+def test_a_head_on_the_pixels_sees_what_the_frozen_maps_do_not(images):
+    critic = ProjectedCritic(size=64, channels=1, filters=8, pixels=True, seed=1, policy="float32", name="critic")
+    board = tf.constant(((-1.0) ** np.add.outer(np.arange(64), np.arange(64)))[None, :, :, None], tf.float32)
+    plain, patterned = critic(images[:1]), critic(0.97 * images[:1] + 0.03 * board)
+    assert plain.shape == (1, 4, 4, 5)
+    change = np.abs(plain - patterned).mean((0, 1, 2)) / np.std(plain, axis=(0, 1, 2))
+    assert change[4] > 0.01 and len(critic.trainable_variables) > len(_critic().trainable_variables)
+    np.testing.assert_array_equal(_critic()(images[:1]).shape, (1, 4, 4, 4))
+
+
 def test_it_follows_from_its_seed(images):
     first, same, other = (_critic(seed)(images).numpy() for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
