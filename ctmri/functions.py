@@ -12,7 +12,7 @@ from common_tf.pictures.picture import Picture
 
 if TYPE_CHECKING:
     from cyclegan_tf.inference import TrainedTranslator
-    from cyclegan_tf.translation import Translated
+    from cyclegan_tf.translations_folder import Translated
     from detector_tf.inference import TrainedDetector
 
 
@@ -95,15 +95,29 @@ def translate_path(
     direction: str,
     output: str | PathLike[str],
     window: str = "",
+    number: int | None = None,
+    as_nifti: bool = False,
+    keep_identity: bool = False,
 ) -> "Translated":
-    """Translates a file, or a folder of files with its sub-folders; see `cyclegan_tf.translation.translate_files`.
+    """Translates pictures or volumes: a file, or a folder with its sub-folders.
+
+    See `cyclegan_tf.translation.translate_files`.
 
     Raises:
         UserError: nothing to translate, files that cannot be used, or an output folder that holds other files.
     """
     from cyclegan_tf.translation import translate_files
 
-    return translate_files(translator, direction=direction, source=Path(source), output=Path(output), window=window)
+    return translate_files(
+        translator,
+        direction=direction,
+        source=Path(source),
+        output=Path(output),
+        window=window,
+        number=number,
+        as_nifti=as_nifti,
+        keep_identity=keep_identity,
+    )
 
 
 def evaluate(

@@ -55,6 +55,10 @@ class DataSection:
         "stop", "what to do with files that cannot be used", flag=True, choices=("stop", "skip"), needs=f"data!={DRAWN}"
     )
     window: str = window_option()
+    shows: str = option(
+        "", "HU that black and white of 8-bit pictures stand for, such as CT=0:80; what a volume then goes through",
+        needs=f"data!={DRAWN}", before="", since=4,
+    )  # fmt: skip
     cache: str = cache_option()
     pair_order: str = option(DEFAULT_ORDER, "tiles of a strip of aligned pairs, from the left", needs=f"data!={DRAWN}")
     framing: str = option(
@@ -82,6 +86,11 @@ class DataSection:
     def windows(self) -> dict[str, tuple[float, float]]:
         """Black and white of the domains that the user gave one."""
         return parse_windows(self.window, self.domain_names)
+
+    @property
+    def shown(self) -> dict[str, tuple[float, float]]:
+        """The physical values that black and white of the domains' pictures stand for, where the user said so."""
+        return parse_windows(self.shows, self.domain_names, flag="--set shows=")
 
 
 @dataclass(frozen=True)
@@ -218,7 +227,7 @@ def _check_together(config: TranslatorConfig) -> None:
         )
     if not all(name.isidentifier() for name in names) or names[0] == names[1] or any("2" in name for name in names):
         raise UserError(f"--domains {data.domains}: wants two different words without the digit 2, such as CT,MRI")
-    data.windows  # noqa: B018  (refuses what is none)
+    data.windows, data.shown  # noqa: B018  (refuses what is none)
     size = data.image_size
     if size % 8:
         raise UserError(f"--image-size {size}: wants a multiple of 8")

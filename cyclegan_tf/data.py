@@ -185,7 +185,13 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
             raise UserError(
                 f"{dataset.source.root}: {len(training)} usable image(s) of {name}; training wants at least 2"
             )
-        preparation = dataset.preparation(name, training, framing=options.framing, window=options.windows.get(name))
+        preparation = dataset.preparation(
+            name,
+            training,
+            framing=options.framing,
+            window=options.windows.get(name),
+            shows=options.shown.get(name),
+        )
         domains.append(Domain(name, preparation))
     first, second = domains
     return TrainingData(

@@ -1,222 +1,60 @@
-"""Translating folders of files: one PNG an input, in its place, marked as synthetic; nothing of others is replaced."""
+"""Translating what a path names: pictures, or volumes."""
 
-import csv
-import io
-import os
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-
-import numpy as np
-from PIL import Image
+from pathlib import Path
 
 from common_tf.errors import UserError
-from common_tf.files import replace_text
-from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid, save_png
-from common_tf.pictures.intensity import quantise
-from common_tf.pictures.readers import BadPicture, FileFacts, read_file, read_picture
-from common_tf.progress import progress
-from common_tf.sources.folders import nothing_here
-from common_tf.sources.listing import list_pictures, others_finding
-from common_tf.sources.source import listed, shown
+from common_tf.volumes.files import list_volumes
 from cyclegan_tf.inference import TrainedTranslator
-
-SHEET_FILE, TABLE_FILE = "contact_sheet.png", "synthetic.csv"
-_COLUMNS = ("file", "input", "direction", "step", "notice")
-_SHEET_ROWS = 12
-_FILES_AT_ONCE = 32
-
-
-@dataclass(frozen=True)
-class Translated:
-    """What came of a translation.
-
-    Attributes:
-        count: images translated.
-        notes: lines for the terminal: what was not read, which gray values were taken for black and white.
-    """
-
-    count: int
-    notes: Sequence[str]
+from cyclegan_tf.picture_translation import translate_picture_files
+from cyclegan_tf.translations_folder import Translated
+from cyclegan_tf.volume_translation import translate_volume_files
 
 
 def translate_files(
-    translator: TrainedTranslator, *, direction: str, source: Path, output: Path, window: str = ""
+    translator: TrainedTranslator,
+    *,
+    direction: str,
+    source: Path,
+    output: Path,
+    window: str = "",
+    number: int | None = None,
+    as_nifti: bool = False,
+    keep_identity: bool = False,
 ) -> Translated:
     """Translates a file, or a folder of files with its sub-folders.
 
-    Writes one PNG per input (same place, same name, same size, 8 bits), ``synthetic.csv`` with a line for each, and
-    ``contact_sheet.png`` with inputs beside outputs. Every PNG carries the text chunk ``Synthetic``. A folder that
-    holds translations already gets more, and what was made of an input of the same name in the same direction is made
-    anew; one that holds anything else is refused.
+    What holds a NIfTI file or a DICOM series goes through `translate_volume_files`, all else through
+    `translate_picture_files`.
 
     Args:
         translator: from `load_translator`.
         direction: such as ``CT2MRI``.
-        source: a picture file, or a folder of them.
+        source: a picture, NIfTI or DICOM file, or a folder.
         output: folder; made if it is not there.
-        window: stored values that are black and white, ``NAME=BLACK:WHITE``; ``""`` for the files' own.
+        window: values that are black and white, ``NAME=BLACK:WHITE``.
+        number, as_nifti, keep_identity: for volumes.
 
     Raises:
         UserError: nothing to translate, files that cannot be used (nothing is written then), an output folder that
             holds other files than translations.
     """
-    domain, target, network = translator.direction(direction)
-    source, output = Path(source), Path(output).absolute()
-    paths, root, notes = _inputs(source)
-    earlier = _earlier(output)
-    if source.absolute() in output.parents:
-        raise UserError(f"--output {output}: lies inside the input; give a folder beside it")
-    facts = _facts_of(paths, root)
-    ranged = translator.for_files(facts, source=domain, window=window)
-    notes = [*notes, *_range_notes(ranged, facts, domain)]
-    names = _output_names(paths, root)
-    _refuse_taken(earlier, names, root, direction, output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    # Where the folder is there, inside it: it may be another disk than what is above it.
-    staging = output / f".writing-{os.getpid()}" if output.exists() else output.with_name(f".writing-{output.name}")
-    try:
-        staging.mkdir()
-        rows = _write_translations(ranged, paths, root, names, domain, target, network, direction, staging)
-        kept = [row for row in earlier if row[0] not in set(names.values())]
-        replace_text(staging / TABLE_FILE, _table([*kept, *rows]))
-        # The table first: whatever ends this half-way, it knows what is here.
-        for file in sorted(staging.rglob("*"), key=lambda file: (file.name != TABLE_FILE, file)):
-            if file.is_file():
-                place = output / file.relative_to(staging)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(file, place)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return Translated(len(paths), notes)
-
-
-def _write_translations(translator, paths, root, names, domain, target, network, direction, folder: Path) -> list:
-    shown_ones = set(np.linspace(0, len(paths) - 1, min(_SHEET_ROWS, len(paths))).astype(int).tolist())
-    rows, sheet = [], []
-    starts = range(0, len(paths), _FILES_AT_ONCE)
-    for start in progress(starts, total=len(starts), words="translating"):
-        part = paths[start : start + _FILES_AT_ONCE]
-        pictures = [read_picture(path) for path in part]
-        results = translator.translate_pictures(pictures, source=domain, network=network)
-        for number, (path, picture, result) in enumerate(zip(part, pictures, results), start=start):
-            (folder / names[path]).parent.mkdir(parents=True, exist_ok=True)
-            save_png(folder / names[path], Image.fromarray(quantise(result)))
-            given = path.relative_to(root).as_posix()
-            rows.append((names[path], given, direction, str(translator.record["step"]), SYNTHETIC_NOTICE))
-            if number in shown_ones:
-                sheet.append((translator.preparations[domain].ranged(picture).scaled(), result))
-    titles = [f"{domain}, input", f"{target}, synthetic"]
-    save_grid(folder / SHEET_FILE, list(zip(*sheet)), titles=titles, footer=SYNTHETIC_NOTICE.split(".")[0])
-    return rows
-
-
-def _inputs(source: Path) -> tuple[list[Path], Path, list[str]]:
-    """The files, the folder that their places are relative to, and what else was seen."""
-    if source.is_file():
-        return [source], source.parent, []
-    if not source.is_dir():
+    source = Path(source)
+    if not source.exists():
         raise UserError(f"--input {source}: no such file or folder")
-    listing = list_pictures(source)
-    if not listing.paths:
-        raise UserError(f"--input {source}: {nothing_here([listing])}")
-    return list(listing.paths), source, [finding.text for finding in others_finding([listing], str(source))]
-
-
-def _earlier(output: Path) -> list[tuple[str, ...]]:
-    """The table of translations that are in the output folder already; anything else in it is somebody's."""
-    if not output.exists():
-        return []
-    if not output.is_dir():
-        raise UserError(f"--output {output}: is a file; give a folder")
-    rows: list[tuple[str, ...]] = []
-    table = output / TABLE_FILE
-    if table.is_file():
-        try:
-            with open(table, newline="", encoding="utf-8") as stream:
-                found = list(csv.DictReader(stream))
-        except (UnicodeDecodeError, csv.Error):
-            found = []
-        if not found or set(found[0]) != set(_COLUMNS):
-            raise UserError(f"{table}: is not a table of translations; give another --output folder")
-        rows = [tuple(row[name] for name in _COLUMNS) for row in found]
-    ours = {TABLE_FILE, SHEET_FILE, *(row[0] for row in rows)}
-    foreign = sorted(
-        path.relative_to(output).as_posix()
-        for path in output.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(output).parts)
-    )
-    foreign = [name for name in foreign if name not in ours]
-    if foreign:
-        raise UserError(
-            f"--output {output}: holds {len(foreign)} files that are no translations ({listed(foreign, most=3)}); "
-            "synthetic images do not go beside others, give a new folder"
+    listing = list_volumes(source, number=number)
+    if listing.volumes:
+        return translate_volume_files(
+            translator,
+            direction=direction,
+            source=source,
+            listing=listing,
+            output=output,
+            window=window,
+            as_nifti=as_nifti,
+            keep_identity=keep_identity,
         )
-    return rows
-
-
-def _refuse_taken(earlier, names: dict[Path, str], root: Path, direction: str, output: Path) -> None:
-    """One direction of a slice does not replace the other, nor another input that leads to the same name."""
-    made_of = {row[0]: row[1:3] for row in earlier}
-    other = [
-        name
-        for path, name in names.items()
-        if name in made_of and made_of[name] != (path.relative_to(root).as_posix(), direction)
-    ]
-    if other:
-        raise UserError(
-            f"--output {output}: {listed(other, most=3)} was made of something else (see {TABLE_FILE}); give a new "
-            "folder"
-        )
-
-
-def _facts_of(paths: Sequence[Path], root: Path) -> dict[str, FileFacts]:
-    """Decodes everything once before anything is written."""
-    facts, problems = {}, []
-    for path in progress(paths, total=len(paths), words="looking at the files"):
-        name = path.relative_to(root).as_posix()
-        if shown(name) != name:
-            problems.append(f"{shown(name)}: its name is not valid UTF-8; rename it")
-            continue
-        try:
-            facts[name] = read_file(path)[1]
-        except BadPicture as error:
-            problems.append(f"{name}: {error}")
-    if problems:
-        raise UserError(f"{len(problems)} input files cannot be used ({listed(problems)}); remove or mend them")
-    return facts
-
-
-def _range_notes(translator: TrainedTranslator, facts: dict[str, FileFacts], domain: str) -> list[str]:
-    deep = sum(one.bits > 8 for one in facts.values())
-    own = translator.preparations[domain]
-    if not deep and own.depth:
-        return []
-    what = f"{deep} file(s) of more than 8 bits" if own.depth else "all files"
-    return [f"{what}: {own.low:g} is black and {own.high:g} is white; --window {domain}=BLACK:WHITE says otherwise"]
-
-
-def _output_names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
-    """``name.png`` in the input's place; the full name and then a number where that is taken, also by case alone."""
-    taken = {SHEET_FILE.lower(), TABLE_FILE.lower()}
-    stems: dict[str, int] = {}
-    for path in paths:
-        key = path.relative_to(root).with_suffix("").as_posix().lower()
-        stems[key] = stems.get(key, 0) + 1
-    names = {}
-    for path in paths:
-        place = PurePosixPath(path.relative_to(root).as_posix())
-        alone = stems[place.with_suffix("").as_posix().lower()] == 1
-        wanted = [place.with_suffix(".png")] if alone else []
-        wanted += [place.with_name(f"{place.name}.png")]
-        wanted += [place.with_name(f"{place.name}.{number}.png") for number in range(2, len(paths) + 2)]
-        names[path] = next(str(name) for name in wanted if str(name).lower() not in taken)
-        taken.add(names[path].lower())
-    return names
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([_COLUMNS, *rows])
-    return table.getvalue()
+    given = {"--volume": number is not None, "--format": as_nifti, "--keep-identity": keep_identity}
+    if any(given.values()):
+        flags = ", ".join(flag for flag, used in given.items() if used)
+        raise UserError(f"{flags}: is for volumes, and {source} holds none")
+    return translate_picture_files(translator, direction=direction, source=source, output=output, window=window)

@@ -42,7 +42,7 @@ def common_range(facts: "Iterable[FileFacts]", *, name: str) -> tuple[float, flo
     return 0.0, high
 
 
-def parse_windows(text: str, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+def parse_windows(text: str, names: Sequence[str], *, flag: str = "--window ") -> dict[str, tuple[float, float]]:
     """``CT=0:80,MRI=0:4095`` as ranges by name.
 
     Raises:
@@ -55,9 +55,9 @@ def parse_windows(text: str, names: Sequence[str]) -> dict[str, tuple[float, flo
         try:
             window = float(low), float(high)
         except ValueError as error:
-            raise UserError(f"--window {part}: wants NAME=BLACK:WHITE, such as {names[0]}=0:80") from error
+            raise UserError(f"{flag}{part}: wants NAME=BLACK:WHITE, such as {names[0]}=0:80") from error
         if name not in names or name in windows or not -np.inf < window[0] < window[1] < np.inf:
-            raise UserError(f"--window {part}: wants one of {', '.join(names)}, once, and a black below its white")
+            raise UserError(f"{flag}{part}: wants one of {', '.join(names)}, once, and a black below its white")
         windows[name] = window
     return windows
 

@@ -30,6 +30,8 @@ class Preparation:
         depth: of the files that black and white were learned from: ``8``, ``16``; 0 for a window, which holds for files
             of any depth.
         low, high: black and white of such files. Files of 8 bits without a window use 0 and 255 in any case.
+        shows: the physical values, such as HU, that black and white of the training's 8-bit pictures stand for, where
+            somebody said so; what a volume's values go through.
     """
 
     framing: str
@@ -37,6 +39,7 @@ class Preparation:
     depth: int = 8
     low: float = 0.0
     high: float = 255.0
+    shows: tuple[float, float] | None = None
 
     def ranged(self, picture: Picture) -> Picture:
         """The picture with this domain's black and white.
@@ -80,6 +83,18 @@ class Preparation:
         return self
 
     @property
+    def physical(self) -> tuple[float, float] | None:
+        """The physical values of black and white; ``None`` where nobody knows them."""
+        return (self.low, self.high) if not self.depth else self.shows
+
+    def for_volume(self, window: tuple[float, float], *, reference: float) -> "Preparation":
+        """The preparation of the slices of one volume: its values' black and white, and its own usual head extent.
+
+        A scanner's field of view says nothing of how much room the training's pictures left around a head.
+        """
+        return replace(self, depth=0, low=window[0], high=window[1], reference=reference)
+
+    @property
     def is_deep(self) -> bool:
         """Whether squares want more than 8 bits."""
         return self.high - self.low > 255
@@ -109,6 +124,7 @@ def learn_preparation(
     facts: Sequence[FileFacts],
     name: str,
     window: tuple[float, float] | None = None,
+    shows: tuple[float, float] | None = None,
 ) -> Preparation:
     """Learns a domain's preparation from its training files.
 
@@ -118,13 +134,15 @@ def learn_preparation(
         facts: of each file.
         name: of the domain, for errors.
         window: black and white that the user gave.
+        shows: see `Preparation`.
     """
     found = [extent for extent in extents if extent]
     reference = float(np.percentile(found, _REFERENCE_PERCENTILE)) if found else 1.0
     if window is not None:
         return Preparation(framing, reference, depth=0, low=window[0], high=window[1])
     low, high = common_range(facts, name=name)
-    return Preparation(framing, reference, depth=16 if any(one.bits > 8 for one in facts) else 8, low=low, high=high)
+    depth = 16 if any(one.bits > 8 for one in facts) else 8
+    return Preparation(framing, reference, depth=depth, low=low, high=high, shows=shows)
 
 
 def prepare(picture: Picture, preparation: Preparation, *, size: int) -> Square:
@@ -161,7 +179,13 @@ def restore(square: np.ndarray, prepared: Square) -> np.ndarray:
 
 def save_preparations(path: Path, preparations: Mapping[str, Preparation]) -> None:
     """Writes the preparations by domain name."""
-    replace_text(path, yaml.safe_dump({name: asdict(value) for name, value in preparations.items()}, sort_keys=False))
+    replace_text(path, yaml.safe_dump({name: _record(value) for name, value in preparations.items()}, sort_keys=False))
+
+
+def _record(preparation: Preparation) -> dict:
+    """Without what nobody said; tuples are no plain YAML."""
+    record = {name: value for name, value in asdict(preparation).items() if value is not None}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
 
 
 def load_preparations(path: Path) -> dict[str, Preparation]:
@@ -183,8 +207,9 @@ def preparation_from(record: Mapping) -> Preparation:
         high = float(record["maximum"])
         found = Preparation(record["framing"], record["reference"], 8 if high == 255 else 16, 0.0, high)
     else:
-        found = Preparation(**record)
-    numbers = (found.reference, found.low, found.high)
+        shows = record.get("shows")
+        found = Preparation(**{**record, "shows": None if shows is None else (float(shows[0]), float(shows[1]))})
+    numbers = (found.reference, found.low, found.high, *(found.shows or ()))
     if found.framing not in ("head", "whole") or found.depth not in (0, 8, 16) or not np.isfinite(numbers).all():
         raise ValueError(f"{record} is no preparation")
     return found

@@ -180,6 +180,7 @@ def tree_from_content(tree: type[Tree], content: Mapping[str, Any], *, path: Pat
         else:
             texts[name] = value
     options = options_of(tree)
+    stated = set(texts)
     texts = {**values_before(tree, content.get("format", 1)), **texts}
     unknown = sorted(map(str, set(texts) - set(options)))
     if unknown:
@@ -197,7 +198,7 @@ def tree_from_content(tree: type[Tree], content: Mapping[str, Any], *, path: Pat
             "guessed"
         )
     try:
-        check_config(config, given=texts)
+        check_config(config, given=stated)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     return config

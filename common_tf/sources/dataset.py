@@ -63,7 +63,13 @@ class Dataset:
         return [scan.facts for scan in found if scan is not None and scan.facts is not None]
 
     def preparation(
-        self, label: str, chosen: Sequence[int], *, framing: str, window: tuple[float, float] | None = None
+        self,
+        label: str,
+        chosen: Sequence[int],
+        *,
+        framing: str,
+        window: tuple[float, float] | None = None,
+        shows: tuple[float, float] | None = None,
     ) -> Preparation:
         """How a label's pictures become squares.
 
@@ -79,7 +85,7 @@ class Dataset:
         else:
             extents = [scan.extent for scan in (_scan_of(self.scans[i], label) for i in chosen) if scan is not None]
         facts = self.facts(label, range(len(self.cases)))
-        return learn_preparation(framing=framing, extents=extents, facts=facts, name=label, window=window)
+        return learn_preparation(framing=framing, extents=extents, facts=facts, name=label, window=window, shows=shows)
 
     def rows(self, splits: Sequence[str]) -> list[ManifestRow]:
         """The manifest: every picture with its split, and what is left out."""

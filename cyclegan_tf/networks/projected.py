@@ -22,8 +22,8 @@ class ProjectedCritic(tf.Module):
     something of all coarser ones, and a generator cannot please one layer alone. What learns is a small head a scale,
     with spectral norm.
 
-    Maps at stride 4 and coarser do not show the finest texture. With ``pixels`` one more head looks at the image itself,
-    through four convolutions of stride 2; a logit of it sees 110 pixels.
+    Maps at stride 4 and coarser do not show the finest texture. With ``pixels`` one more head looks at the image
+    itself, through four convolutions of stride 2; a logit of it sees 110 pixels.
 
     No variable of the frozen part is of this module, so checkpoints do not hold it; it follows from the package's file
     and the seed.

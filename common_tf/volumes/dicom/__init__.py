@@ -1,0 +1,1 @@
+"""DICOM series: found in folders, put in order by where their slices lie, and written as derived ones."""

@@ -1,0 +1,173 @@
+"""The volumes of a folder: NIfTI files and DICOM series, told by what files hold and not by their names."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from common_tf.pictures.readers import extensions
+from common_tf.volumes.dicom.files import Series, find_series, is_dicom
+from common_tf.volumes.dicom.reading import read_series
+from common_tf.volumes.nifti import is_nifti, read_nifti
+from common_tf.volumes.volume import BadVolume, Volume
+
+NIFTI, DICOM = "NIfTI", "DICOM"
+
+_START = 4096
+_INDEX = "DICOMDIR"
+
+
+@dataclass(frozen=True)
+class ReadVolume:
+    """A volume in memory.
+
+    Attributes:
+        volume: its voxels and grid.
+        header: tags of a DICOM series; empty for NIfTI.
+        notes: what a person should know.
+    """
+
+    volume: Volume
+    header: Dataset
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class VolumeFile:
+    """A volume that can be read.
+
+    Attributes:
+        name: unique in its folder: the file's path relative to it, or the folder of a series (``/`` between parts);
+            the folder's own name for a series that fills it.
+        kind: ``NIfTI`` or ``DICOM``.
+        paths: its files.
+        read: reads it; raises `BadVolume` with its name.
+        modality: as DICOM says; ``""`` where nobody does.
+    """
+
+    name: str
+    kind: str
+    paths: Sequence[Path]
+    read: Callable[[], ReadVolume]
+    modality: str = ""
+
+
+@dataclass(frozen=True)
+class VolumeListing:
+    """What a folder holds.
+
+    Attributes:
+        volumes: by name.
+        others: how many other files there are, by ending.
+        pictures: how many of those are picture files.
+    """
+
+    volumes: Sequence[VolumeFile]
+    others: Counter
+    pictures: int
+
+
+def list_volumes(source: Path, *, number: int | None = None) -> VolumeListing:
+    """Lists the volumes of a folder and everything below it, or the one that a file is (part of).
+
+    Picture files by their endings are not opened. Hidden files are left out.
+
+    Args:
+        source: a folder, a NIfTI file, or a file of a DICOM series, which stands for its series in the same folder.
+        number: which volume of a NIfTI file with several.
+
+    Raises:
+        BadVolume: a DICOM file whose tags cannot be read.
+    """
+    source = Path(source)
+    if source.is_file():
+        return _of_file(source, number)
+    niftis: list[Path] = []
+    dicoms: list[Path] = []
+    others: Counter[str] = Counter()
+    pictures = 0
+    for place, folders, names in os.walk(source, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place) / name
+            if name.startswith(".") or name.upper() == _INDEX:
+                continue
+            kind = _kind(path)
+            if kind == NIFTI:
+                niftis.append(path)
+            elif kind == DICOM:
+                dicoms.append(path)
+            else:
+                others[path.suffix.lower()] += 1
+                pictures += path.suffix.lower() in extensions()
+    found = [_nifti(path, source, number) for path in niftis]
+    found += _named_series(find_series(dicoms), source)
+    return VolumeListing(sorted(found, key=lambda one: one.name), others, pictures)
+
+
+def _of_file(path: Path, number: int | None) -> VolumeListing:
+    kind = _kind(path)
+    if kind == NIFTI:
+        return VolumeListing([_nifti(path, path.parent, number)], Counter(), 0)
+    if kind != DICOM:
+        return VolumeListing([], Counter([path.suffix.lower()]), int(path.suffix.lower() in extensions()))
+    beside = [one for one in sorted(path.parent.iterdir()) if one.is_file() and not one.name.startswith(".")]
+    mine = [one for one in find_series([one for one in beside if _kind(one) == DICOM]) if path in one.paths]
+    return VolumeListing(_named_series(mine, path.parent), Counter(), 0)
+
+
+def _kind(path: Path) -> str:
+    if path.suffix.lower() in extensions():
+        return ""
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(_START)
+        if is_nifti(start):
+            return NIFTI
+        return DICOM if is_dicom(path) else ""
+    except OSError as error:
+        raise BadVolume(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _nifti(path: Path, root: Path, number: int | None) -> VolumeFile:
+    name = path.relative_to(root).as_posix()
+
+    def read() -> ReadVolume:
+        try:
+            volume, notes = read_nifti(path, number=number)
+        except BadVolume as error:
+            raise BadVolume(f"{name}: {error}") from error
+        return ReadVolume(volume, Dataset(), notes)
+
+    return VolumeFile(name, NIFTI, [path], read)
+
+
+def _named_series(found: Sequence[Series], root: Path) -> list[VolumeFile]:
+    """Series by the folder that holds all of their files, with a number where one folder holds several."""
+    folders = [Path(os.path.commonpath([path.parent for path in one.paths])).relative_to(root) for one in found]
+    volumes, taken = [], set()
+    for one, folder in zip(found, folders):
+        wanted = folder.as_posix() if folder.parts else root.resolve().name or "series"
+        if folders.count(folder) > 1 or any(folder in other.parents for other in folders if other != folder):
+            words = re.sub(r"[^a-z0-9]+", "-", one.description.lower()).strip("-")[:32]
+            wanted = (folder / f"series{'-' if words else ''}{words}").as_posix()
+        name, count = wanted, 2
+        while name in taken:
+            name, count = f"{wanted}-{count}", count + 1
+        taken.add(name)
+        volumes.append(_dicom(one, name))
+    return volumes
+
+
+def _dicom(series: Series, name: str) -> VolumeFile:
+    def read() -> ReadVolume:
+        try:
+            return ReadVolume(*read_series(series))
+        except BadVolume as error:
+            raise BadVolume(f"{name}: {series.words()}: {error}") from error
+
+    return VolumeFile(name, DICOM, series.paths, read, series.modality)

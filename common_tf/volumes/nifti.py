@@ -1,0 +1,128 @@
+"""NIfTI 1 and 2, .nii and .nii.gz, in any orientation."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from common_tf.files import replace_file
+from common_tf.volumes.volume import BadVolume, Volume, one_line, refuse_size, refuse_values
+
+_GZIP = b"\x1f\x8b"
+_MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+_MAGIC = {344: (b"n+1\0", b"ni1\0"), 4: (b"n+2\0", b"ni2\0")}
+_HEADER = 348
+
+
+def is_nifti(start: bytes) -> bool:
+    """Whether a file is NIfTI, packed or not.
+
+    Args:
+        start: its first 4 kB at least.
+    """
+    if start.startswith(_GZIP):
+        try:
+            start = zlib.decompressobj(31).decompress(start, _HEADER)
+        except zlib.error:
+            return False
+    return any(start[place : place + 4] in magic for place, magic in _MAGIC.items())
+
+
+def read_nifti(path: Path, *, number: int | None = None) -> tuple[Volume, Sequence[str]]:
+    """Reads a volume; values as the file's slope and intercept make them, NaN as the lowest of the others.
+
+    A NIfTI file does not say what its values are, so ``unit`` and ``modality`` are empty.
+
+    Args:
+        path: of the file, whatever its name.
+        number: which volume of a file with several, from 0.
+
+    Returns:
+        The volume, and what a person should know of it.
+
+    Raises:
+        BadVolume: no NIfTI file, a truncated one, several volumes and no number, colours, complex numbers, nothing to
+            see.
+    """
+    image = _opened(Path(path))
+    notes = []
+    shape = tuple(int(side) for side in image.shape)
+    if len(shape) < 3 or any(side != 1 for side in shape[4:]):
+        raise BadVolume(f"has {len(shape)} dimensions ({' x '.join(map(str, shape))}); three are wanted")
+    refuse_size(shape[:3])
+    count = shape[3] if len(shape) > 3 else 1
+    if number is None and count > 1:
+        raise BadVolume(f"holds {count} volumes; say which, from 0 to {count - 1}")
+    if number is not None and not 0 <= number < count:
+        raise BadVolume(f"holds {count} volume(s), no number {number}; they count from 0")
+    kind = image.get_data_dtype()
+    if kind.names or np.issubdtype(kind, np.complexfloating):
+        raise BadVolume(f"holds {'colours' if kind.names else 'complex numbers'}; plain values are wanted")
+    try:
+        place = (..., *([number or 0] + [0] * (len(shape) - 4))) if len(shape) > 3 else ...
+        voxels = np.asarray(image.dataobj[place], np.float32).reshape(shape[:3])
+    except (OSError, EOFError, ValueError, zlib.error, IndexError) as error:
+        raise BadVolume(f"truncated or corrupt ({one_line(error)})") from error
+    missing = ~np.isfinite(voxels)
+    if missing.any():
+        if missing.all():
+            raise BadVolume("holds no number at all (NaN everywhere)")
+        voxels = np.where(missing, voxels[~missing].min(), voxels)
+        notes.append(f"{int(missing.sum()):,} voxels are no numbers and were taken as the lowest value")
+    refuse_values(voxels)
+    affine = np.array(image.affine, np.float64)
+    affine[:3] *= _MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise BadVolume("its affine is none (a side of the grid has no length)")
+    if not int(image.header["qform_code"]) and not int(image.header["sform_code"]):
+        notes.append("does not say how the head lies in it; NIfTI's default (x to the left) was taken")
+    return Volume(voxels, affine), notes
+
+
+def write_nifti(path: Path, volume: Volume, *, description: str = "") -> None:
+    """Writes a volume in one piece; packed where the name ends in ``.gz``; 16 bits where all values are whole.
+
+    A volume of uneven slices is written on the grid of its mean spacing, for NIfTI knows no other.
+
+    Args:
+        path: of the file.
+        volume: of any kind.
+        description: of at most 79 bytes; a note in the header.
+    """
+    whole = np.array_equal(volume.voxels, np.round(volume.voxels)) and np.abs(volume.voxels).max() < 2**15
+    image = nibabel.Nifti1Image(volume.voxels.astype(np.int16 if whole else np.float32), volume.affine)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(volume.affine, code="scanner")
+    # A qform has no shears: with a gantry tilt it would say something else than the sform.
+    image.set_qform(None if volume.is_tilted else volume.affine, code=0 if volume.is_tilted else 1)
+    image.header["descrip"] = description.encode()[:79]
+    content = image.to_bytes()
+    # Without a time or a name in it the same volume is the same file.
+    packed = gzip.compress(content, 6, mtime=0) if str(path).lower().endswith(".gz") else content
+    replace_file(Path(path), lambda file: file.write_bytes(packed))
+
+
+def _opened(path: Path) -> nibabel.Nifti1Pair:
+    try:
+        content = path.read_bytes()
+        if content.startswith(_GZIP):
+            content = gzip.decompress(content)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise BadVolume(f"truncated or corrupt ({one_line(error)})") from error
+    except OSError as error:
+        raise BadVolume(f"cannot be read ({error.strerror})") from error
+    if not is_nifti(content[:_HEADER]):
+        raise BadVolume("not a NIfTI file")
+    if any(content[place : place + 4] == magic[1] for place, magic in _MAGIC.items()):
+        raise BadVolume("a NIfTI file in two parts (.hdr and .img); save it as .nii or .nii.gz")
+    kind = nibabel.Nifti1Image if content[344:348] == _MAGIC[344][0] else nibabel.Nifti2Image
+    try:
+        return kind.from_stream(io.BytesIO(content))
+    except (ImageFileError, HeaderDataError, OSError, ValueError, TypeError, IndexError) as error:
+        raise BadVolume(f"a damaged header ({one_line(error)})") from error

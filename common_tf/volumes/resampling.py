@@ -1,0 +1,81 @@
+"""The values of a volume on another grid, by trilinear interpolation."""
+
+import numpy as np
+from scipy import ndimage
+
+from common_tf.volumes.volume import AIR, HOUNSFIELD, Volume
+
+_AT_ONCE = 2**22
+
+
+def regular(volume: Volume) -> Volume:
+    """The volume on an even grid at right angles, over the whole of the scan.
+
+    Steps along i and j stay, that along k is the median of the steps between slices, across them. A volume that is
+    regular is given back as it is.
+    """
+    if volume.is_regular:
+        return volume
+    columns = volume.affine[:3, :2]
+    normal = np.cross(columns[:, 0], columns[:, 1])
+    normal /= np.linalg.norm(normal)
+    origins = volume.world(np.stack([np.zeros(n := volume.shape[2]), np.zeros(n), np.arange(n)], axis=-1))
+    heights = origins @ normal
+    if heights[-1] < heights[0]:
+        normal, heights = -normal, -heights
+    step = float(np.median(np.diff(heights)))
+    # Tilted slices are shifted against each other; the grid holds all of them.
+    shifts = np.linalg.lstsq(columns, (origins - origins[0]).T, rcond=None)[0]
+    low, high = np.floor(shifts.min(axis=1)), np.ceil(shifts.max(axis=1))
+    affine = np.eye(4)
+    affine[:3, :2], affine[:3, 2] = columns, step * normal
+    affine[:3, 3] = origins[0] + columns @ low
+    width, height = (int(side + more) for side, more in zip(volume.shape[:2], high - low))
+    slices = int(np.floor((heights[-1] - heights[0]) / step + 1e-6)) + 1
+    return resampled(volume, affine=affine, shape=(width, height, slices))
+
+
+def resampled(volume: Volume, *, affine: np.ndarray, shape: tuple[int, int, int], order: int = 1) -> Volume:
+    """The volume on another grid of the same space.
+
+    Args:
+        volume: any.
+        affine: ``(4, 4)`` of the new grid, in mm, RAS+.
+        shape: of it.
+        order: 1 for trilinear interpolation, 0 for the nearest voxel, as labels want it.
+
+    Returns:
+        A volume that is air outside the old one (its lowest value where the unit is not HU).
+    """
+    outside = AIR if volume.unit == HOUNSFIELD else float(volume.voxels.min())
+    voxels = np.empty(shape, np.float32)
+    flat = voxels.reshape(-1)
+    # In parts: coordinates are six times as large as the values.
+    for start in range(0, flat.size, _AT_ONCE):
+        chosen = np.arange(start, min(start + _AT_ONCE, flat.size))
+        indices = np.stack(np.unravel_index(chosen, shape), axis=-1)
+        found = indices_of(volume, indices @ affine[:3, :3].T + affine[:3, 3])
+        flat[chosen] = ndimage.map_coordinates(volume.voxels, found.T, order=order, mode="constant", cval=outside)
+    return Volume(voxels, np.array(affine, float), None, volume.unit, volume.modality, volume.frame_of_reference)
+
+
+def indices_of(volume: Volume, world: np.ndarray) -> np.ndarray:
+    """The way back of `Volume.world`: ``(..., 3)`` mm as i, j, k, between voxels; outside beyond the ends."""
+    if volume.positions is None:
+        inverse = np.linalg.inv(volume.affine)
+        return world @ inverse[:3, :3].T + inverse[:3, 3]
+    columns = volume.affine[:3, :2]
+    normal = np.cross(columns[:, 0], columns[:, 1])
+    normal /= np.linalg.norm(normal)
+    heights = volume.positions @ normal
+    sign = 1.0 if heights[-1] > heights[0] else -1.0
+    number = np.arange(len(heights), dtype=float)
+    height = sign * (world @ normal)
+    k = np.interp(height, sign * heights, number)
+    # Beyond the first and last slice there is nothing; np.interp would stay on them.
+    margin = 1e-6 * abs(heights[-1] - heights[0])
+    beyond = (height < (sign * heights).min() - margin) | (height > (sign * heights).max() + margin)
+    k = np.where(beyond, -2.0, k)
+    first = np.stack([np.interp(k, number, axis) for axis in volume.positions.T], axis=-1)
+    in_plane = (world - first) @ np.linalg.pinv(columns).T
+    return np.concatenate([in_plane, k[..., None]], axis=-1)

@@ -1,0 +1,118 @@
+"""Which values of a volume are black and which are white, and what comes back of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from common_tf.pictures.head import head_mask
+from common_tf.pictures.preparation import Preparation
+from common_tf.volumes.planes import Slices
+from common_tf.volumes.volume import HOUNSFIELD, BadVolume, Volume
+
+MRI_WHITE = 4095.0
+"""Of a synthetic MRI, whose values have no unit: 12 bits, as scanners store them."""
+
+_WHITE_PERCENTILE = 99.5
+_AIR_BELOW = -200.0
+
+
+def is_ct(domain: str) -> bool:
+    """Whether a domain's values are Hounsfield units, by its name."""
+    return domain.upper().startswith("CT")
+
+
+def volume_window(
+    volume: Volume, slices: Slices, preparation: Preparation, *, domain: str, given: tuple[float, float] | None
+) -> tuple[tuple[float, float], str]:
+    """Black and white of a volume that is to be translated.
+
+    What the user gives; else for a CT what the run's black and white are in HU; else, for an MRI, whose values have no
+    unit, its own: the lowest value and the 99.5th percentile of the head, one scale for all of its slices.
+
+    Args:
+        volume: to be translated.
+        slices: of it.
+        preparation: of the run's source domain.
+        domain: its name.
+        given: by the user.
+
+    Returns:
+        The window, and a line that says where it is from.
+
+    Raises:
+        BadVolume: a CT whose values are no HU, or a run that does not say which HU its black and white are.
+    """
+    if given is not None:
+        return given, f"{given[0]:g} is black and {given[1]:g} is white, as given"
+    if not is_ct(domain):
+        refuse_air(volume, domain=domain)
+        low, high = head_range(slices)
+        return (low, high), f"{low:g} is black and {high:g} is white ({_WHITE_PERCENTILE} % of the head lie below)"
+    lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
+    if volume.unit != HOUNSFIELD and lowest > _AIR_BELOW:
+        raise BadVolume(
+            f"holds values from {lowest:g} to {highest:g} and no air of about -1000, so they are no HU; give the "
+            f"values of black and white: --window {domain}=BLACK:WHITE"
+        )
+    if preparation.physical is None:
+        raise BadVolume(
+            f"the run does not say which HU its black and white are; say it: --window {domain}=BLACK:WHITE (a brain "
+            f"window is {domain}=0:80)"
+        )
+    low, high = preparation.physical
+    return (low, high), f"{low:g} HU is black and {high:g} HU is white, as in the run's training"
+
+
+def refuse_air(volume: Volume, *, domain: str) -> None:
+    """Refuses a file without a modality that holds what only a CT holds.
+
+    Raises:
+        BadVolume: values as low as air in HU.
+    """
+    lowest = float(volume.voxels.min())
+    if not volume.modality and lowest < _AIR_BELOW:
+        raise BadVolume(f"holds values down to {lowest:g}, as a CT does, and {domain} is wanted here")
+
+
+def head_range(slices: Slices) -> tuple[float, float]:
+    """The lowest value of a volume, and the 99.5th percentile of its heads."""
+    low, top = float(slices.values.min()), float(np.percentile(slices.values, 99.9))
+    scaled = (np.clip((one - low) / max(top - low, 1e-6), 0, 1) for one in slices.values)
+    inside = [one[head_mask(grey)] for one, grey in zip(slices.values, scaled)]
+    head = np.concatenate(inside)
+    high = float(np.percentile(head if head.size else slices.values, _WHITE_PERCENTILE))
+    return low, high if high > low else low + 1.0
+
+
+def physical_values(scaled: np.ndarray, preparation: Preparation, *, domain: str) -> tuple[np.ndarray, str, str]:
+    """Translated values as those of the target.
+
+    Args:
+        scaled: in [0, 1].
+        preparation: of the run's target domain.
+        domain: its name.
+
+    Returns:
+        float32 of whole numbers; their unit; a line that says what they are.
+    """
+    if is_ct(domain) and preparation.physical is not None:
+        low, high = preparation.physical
+        line = f"{domain} in HU, clipped to {low:g} to {high:g} as in the run's training: no bone or air beyond"
+        return np.round(low + scaled * (high - low)), HOUNSFIELD, line
+    white = MRI_WHITE
+    return np.round(scaled * white), "", f"{domain} without a unit, black 0 and white {white:g}"
+
+
+def refuse_modality(volume: Volume, *, domain: str) -> None:
+    """Refuses a series that says it is something else than the run translates.
+
+    Raises:
+        BadVolume: CT where MRI is wanted, or the other way round.
+    """
+    if volume.modality and (volume.modality == "CT") != is_ct(domain):
+        raise BadVolume(f"says that it is {volume.modality}, and {domain} is wanted here; take the other --direction")
+
+
+def lines(notes: Sequence[str], name: str) -> list[str]:
+    """Notes with the volume's name before them."""
+    return [f"{name}: {note}" for note in notes]

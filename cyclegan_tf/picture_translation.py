@@ -1,0 +1,133 @@
+"""Translating picture files: one PNG an input, in its place, marked as synthetic."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from common_tf.errors import UserError
+from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid, save_png
+from common_tf.pictures.intensity import quantise
+from common_tf.pictures.readers import BadPicture, FileFacts, read_file, read_picture
+from common_tf.progress import progress
+from common_tf.sources.folders import nothing_here
+from common_tf.sources.listing import list_pictures, others_finding
+from common_tf.sources.source import listed, shown
+from cyclegan_tf.inference import TrainedTranslator
+from cyclegan_tf.translations_folder import SHEET_FILE, TABLE_FILE, Translated, TranslationsFolder
+
+_SHEET_ROWS = 12
+_FILES_AT_ONCE = 32
+
+
+def translate_picture_files(
+    translator: TrainedTranslator, *, direction: str, source: Path, output: Path, window: str = ""
+) -> Translated:
+    """Translates a file, or a folder of files with its sub-folders.
+
+    Writes one PNG per input (same place, same name, same size, 8 bits), ``synthetic.csv`` with a line for each, and
+    ``contact_sheet.png`` with inputs beside outputs. Every PNG carries the text chunk ``Synthetic``. A folder that
+    holds translations already gets more, and what was made of an input of the same name in the same direction is made
+    anew; one that holds anything else is refused.
+
+    Args:
+        translator: from `load_translator`.
+        direction: such as ``CT2MRI``.
+        source: a picture file, or a folder of them.
+        output: folder; made if it is not there.
+        window: stored values that are black and white, ``NAME=BLACK:WHITE``; ``""`` for the files' own.
+
+    Raises:
+        UserError: nothing to translate, files that cannot be used (nothing is written then), an output folder that
+            holds other files than translations.
+    """
+    domain, target, network = translator.direction(direction)
+    source = Path(source)
+    paths, root, notes = _inputs(source)
+    folder = TranslationsFolder(output, source=source)
+    facts = _facts_of(paths, root)
+    ranged = translator.for_files(facts, source=domain, window=window)
+    notes = [*notes, *_range_notes(ranged, facts, domain)]
+    names = _output_names(paths, root)
+    folder.refuse_taken({names[path]: path.relative_to(root).as_posix() for path in paths}, direction)
+    with folder.writing() as (staging, rows):
+        rows += _write_translations(ranged, paths, root, names, domain, target, network, direction, staging)
+    return Translated(len(paths), notes)
+
+
+def _write_translations(translator, paths, root, names, domain, target, network, direction, folder: Path) -> list:
+    shown_ones = set(np.linspace(0, len(paths) - 1, min(_SHEET_ROWS, len(paths))).astype(int).tolist())
+    rows, sheet = [], []
+    starts = range(0, len(paths), _FILES_AT_ONCE)
+    for start in progress(starts, total=len(starts), words="translating"):
+        part = paths[start : start + _FILES_AT_ONCE]
+        pictures = [read_picture(path) for path in part]
+        results = translator.translate_pictures(pictures, source=domain, network=network)
+        for number, (path, picture, result) in enumerate(zip(part, pictures, results), start=start):
+            (folder / names[path]).parent.mkdir(parents=True, exist_ok=True)
+            save_png(folder / names[path], Image.fromarray(quantise(result)))
+            given = path.relative_to(root).as_posix()
+            rows.append((names[path], given, direction, str(translator.record["step"]), SYNTHETIC_NOTICE))
+            if number in shown_ones:
+                sheet.append((translator.preparations[domain].ranged(picture).scaled(), result))
+    titles = [f"{domain}, input", f"{target}, synthetic"]
+    save_grid(folder / SHEET_FILE, list(zip(*sheet)), titles=titles, footer=SYNTHETIC_NOTICE.split(".")[0])
+    return rows
+
+
+def _inputs(source: Path) -> tuple[list[Path], Path, list[str]]:
+    """The files, the folder that their places are relative to, and what else was seen."""
+    if source.is_file():
+        return [source], source.parent, []
+    if not source.is_dir():
+        raise UserError(f"--input {source}: no such file or folder")
+    listing = list_pictures(source)
+    if not listing.paths:
+        raise UserError(f"--input {source}: {nothing_here([listing])}")
+    return list(listing.paths), source, [finding.text for finding in others_finding([listing], str(source))]
+
+
+def _facts_of(paths: Sequence[Path], root: Path) -> dict[str, FileFacts]:
+    """Decodes everything once before anything is written."""
+    facts, problems = {}, []
+    for path in progress(paths, total=len(paths), words="looking at the files"):
+        name = path.relative_to(root).as_posix()
+        if shown(name) != name:
+            problems.append(f"{shown(name)}: its name is not valid UTF-8; rename it")
+            continue
+        try:
+            facts[name] = read_file(path)[1]
+        except BadPicture as error:
+            problems.append(f"{name}: {error}")
+    if problems:
+        raise UserError(f"{len(problems)} input files cannot be used ({listed(problems)}); remove or mend them")
+    return facts
+
+
+def _range_notes(translator: TrainedTranslator, facts: dict[str, FileFacts], domain: str) -> list[str]:
+    deep = sum(one.bits > 8 for one in facts.values())
+    own = translator.preparations[domain]
+    if not deep and own.depth:
+        return []
+    what = f"{deep} file(s) of more than 8 bits" if own.depth else "all files"
+    return [f"{what}: {own.low:g} is black and {own.high:g} is white; --window {domain}=BLACK:WHITE says otherwise"]
+
+
+def _output_names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
+    """``name.png`` in the input's place; the full name and then a number where that is taken, also by case alone."""
+    taken = {SHEET_FILE.lower(), TABLE_FILE.lower()}
+    stems: dict[str, int] = {}
+    for path in paths:
+        key = path.relative_to(root).with_suffix("").as_posix().lower()
+        stems[key] = stems.get(key, 0) + 1
+    names = {}
+    for path in paths:
+        place = PurePosixPath(path.relative_to(root).as_posix())
+        alone = stems[place.with_suffix("").as_posix().lower()] == 1
+        wanted = [place.with_suffix(".png")] if alone else []
+        wanted += [place.with_name(f"{place.name}.png")]
+        wanted += [place.with_name(f"{place.name}.{number}.png") for number in range(2, len(paths) + 2)]
+        names[path] = next(str(name) for name in wanted if str(name).lower() not in taken)
+        taken.add(names[path].lower())
+    return names

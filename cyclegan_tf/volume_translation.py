@@ -1,0 +1,228 @@
+"""Translating volumes: slice by slice, each volume on its own grid, marked as synthetic."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from common_tf.errors import UserError
+from common_tf.pictures.geometry import head_extent, resize
+from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
+from common_tf.pictures.head import head_mask
+from common_tf.pictures.intensity import parse_windows
+from common_tf.pictures.picture import Picture
+from common_tf.pictures.preparation import Preparation, prepare, restore
+from common_tf.progress import progress
+from common_tf.sources.source import listed
+from common_tf.volumes.dicom.writing import write_series
+from common_tf.volumes.files import DICOM, ReadVolume, VolumeFile, VolumeListing
+from common_tf.volumes.nifti import write_nifti
+from common_tf.volumes.planes import PLANES, Slices, needs_regular, slices_of, voxels_of
+from common_tf.volumes.resampling import regular
+from common_tf.volumes.volume import BadVolume, Volume
+from common_tf.volumes.windows import head_range, is_ct, lines, physical_values, refuse_modality, volume_window
+from cyclegan_tf.inference import TrainedTranslator
+from cyclegan_tf.translations_folder import Translated, TranslationsFolder
+
+_SLICES_AT_ONCE = 16
+_BLANK_EXTENT = 0.05
+_REFERENCE_PERCENTILE = 90
+_SQUARE = 0.01
+_CT_SHOWN = -100.0, 200.0
+
+
+def translate_volume_files(
+    translator: TrainedTranslator,
+    *,
+    direction: str,
+    source: Path,
+    listing: VolumeListing,
+    output: Path,
+    window: str = "",
+    as_nifti: bool = False,
+    keep_identity: bool = False,
+) -> Translated:
+    """Translates NIfTI files and DICOM series, each on its own grid: the same positions, the same number of slices.
+
+    A NIfTI file gives one of the same name, a series one in a folder of its name, both with a picture of three planes
+    beside them. Every volume is read before anything is written, and is moved into the output as soon as it is whole.
+
+    Args:
+        translator: from `load_translator`.
+        direction: such as ``CT2MRI``.
+        source: a NIfTI file, a file of a DICOM series, or a folder of either with its sub-folders.
+        listing: what it holds.
+        output: folder; made if it is not there.
+        window: values that are black and white, ``NAME=BLACK:WHITE`` in HU or stored values; ``""`` for the run's own.
+        as_nifti: NIfTI for DICOM too.
+        keep_identity: keep patient, study and frame of reference of DICOM.
+
+    Raises:
+        UserError: nothing to translate, volumes that cannot be used (nothing is written then), an output folder that
+            holds other files than translations.
+    """
+    domain, target, network = translator.direction(direction)
+    given = parse_windows(window, [domain]).get(domain)
+    source = Path(source)
+    if listing.pictures:
+        raise UserError(f"--input {source}: holds {listing.pictures} picture files beside volumes; give one kind")
+    folder = TranslationsFolder(output, source=source)
+    volumes, notes = _usable(translator, listing.volumes, domain, given)
+    if listing.others:
+        notes.append(f"{source}: {sum(listing.others.values())} other files are not read")
+    places = {one.name: _place(one, as_nifti) for one in volumes}
+    folder.refuse_taken({f"{place}": one.name for one, place in zip(volumes, places.values())}, direction)
+    for one in volumes:
+        read = one.read()
+        made, said = translate_volume(
+            translator, read.volume, source=domain, target=target, network=network, given=given
+        )
+        notes += lines([*read.notes, *said], one.name)
+        with folder.writing() as (staging, rows):
+            files = _write(staging, places[one.name], made, read, one, direction, as_nifti, keep_identity)
+            files.append(_picture(staging, places[one.name], {domain: read.volume, target: made}))
+            step = str(translator.record["step"])
+            rows += [
+                (file.relative_to(staging).as_posix(), one.name, direction, step, SYNTHETIC_NOTICE) for file in files
+            ]
+    return Translated(len(volumes), notes, "volumes")
+
+
+def translate_volume(
+    translator: TrainedTranslator,
+    volume: Volume,
+    *,
+    source: str,
+    target: str,
+    network: str,
+    given: tuple[float, float] | None = None,
+) -> tuple[Volume, Sequence[str]]:
+    """Translates the axial slices of a volume; slices that show no head become background.
+
+    Args:
+        translator: from `load_translator`.
+        volume: of the source domain.
+        source, target: domain names.
+        network: one of `cyclegan_tf.directions.DIRECTIONS`.
+        given: values that are black and white, by the user.
+
+    Returns:
+        A volume on the same grid, of whole numbers: HU where the run knows them, else 0 to 4095; and what a person
+        should know of it.
+
+    Raises:
+        BadVolume: values that cannot be understood, or slices that cut across uneven ones.
+    """
+    slices = _checked_slices(volume, domain=source)
+    window, line = volume_window(volume, slices, translator.preparations[source], domain=source, given=given)
+    scaled = np.zeros(slices.values.shape, np.float32)
+    blank = _translate_slices(translator, slices, window, source, network, scaled)
+    values, unit, meaning = physical_values(scaled, translator.preparations[target], domain=target)
+    made = volume.with_voxels(voxels_of(values, volume), unit=unit, modality="CT" if is_ct(target) else "MR")
+    notes = [line, meaning]
+    if blank:
+        notes.append(f"{blank} of {len(slices)} slices show no head and are background")
+    return made, notes
+
+
+def _translate_slices(translator, slices: Slices, window, source: str, network: str, scaled: np.ndarray) -> int:
+    """Fills ``scaled`` and says how many slices show no head."""
+    low, high = window
+    pictures = [Picture(_isotropic(one, slices.spacing), low, high) for one in slices.values]
+    masks = [head_mask(picture.scaled()) for picture in pictures]
+    extents = np.array([head_extent(mask) for mask in masks])
+    found = np.flatnonzero(extents > _BLANK_EXTENT)
+    if not found.size:
+        raise BadVolume("no slice shows a head; are black and white right (--window)?")
+    reference = float(np.percentile(extents[found], _REFERENCE_PERCENTILE))
+    preparation: Preparation = translator.preparations[source].for_volume(window, reference=reference)
+    size, (height, width) = translator.config.data.image_size, scaled.shape[1:]
+    starts = range(0, len(found), _SLICES_AT_ONCE)
+    for start in progress(starts, total=len(starts), words="translating slices"):
+        part = found[start : start + _SLICES_AT_ONCE]
+        squares = [prepare(replace(pictures[k], head=masks[k]), preparation, size=size) for k in part]
+        outputs = translator.translate(np.stack([square.pixels for square in squares]), network)
+        for k, square, output in zip(part, squares, outputs):
+            scaled[k] = resize(restore(output, square), height, width)
+    return len(scaled) - len(found)
+
+
+def _isotropic(values: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """Pixels as high as wide, as the training's pictures have them."""
+    rows, columns = spacing
+    if abs(rows / columns - 1) < _SQUARE:
+        return np.ascontiguousarray(values)
+    fine, (height, width) = min(rows, columns), values.shape
+    return resize(values, round(height * rows / fine), round(width * columns / fine))
+
+
+def _checked_slices(volume: Volume, *, domain: str) -> Slices:
+    refuse_modality(volume, domain=domain)
+    if needs_regular(volume):
+        raise BadVolume(
+            "its slices are not axial and lie unevenly or tilted, so axial ones would have to be resampled; save it on "
+            "an even grid first"
+        )
+    return slices_of(volume)
+
+
+def _usable(translator, volumes: Sequence[VolumeFile], domain: str, given) -> tuple[list[VolumeFile], list[str]]:
+    """Reads each once, so that all that is wrong is said before anything is written; series of other kinds stay out."""
+    other = [one for one in volumes if one.modality and (one.modality == "CT") != is_ct(domain)]
+    wanted = [one for one in volumes if one not in other]
+    if not wanted:
+        found = listed([f"{one.name} ({one.modality})" for one in other])
+        raise UserError(f"--input: {found}: not {domain}; take the other --direction")
+    problems = []
+    for one in progress(wanted, total=len(wanted), words="looking at the volumes"):
+        try:
+            volume = one.read().volume
+            slices = _checked_slices(volume, domain=domain)
+            volume_window(volume, slices, translator.preparations[domain], domain=domain, given=given)
+        except BadVolume as error:
+            problems.append(str(error) if str(error).startswith(f"{one.name}:") else f"{one.name}: {error}")
+    if problems:
+        raise UserError(f"{len(problems)} volumes cannot be used ({listed(problems)}); remove or mend them")
+    return wanted, [f"{one.name}: {one.modality}, left out: {domain} is wanted" for one in other]
+
+
+def _place(file: VolumeFile, as_nifti: bool) -> str:
+    """Where the result goes, relative to the output: a file for NIfTI, a folder for DICOM."""
+    if file.kind != DICOM:
+        return file.name if file.name.lower().endswith((".nii", ".nii.gz")) else f"{file.name}.nii.gz"
+    return f"{file.name}.nii.gz" if as_nifti else file.name
+
+
+def _write(
+    staging, place: str, made: Volume, read: ReadVolume, file: VolumeFile, direction: str, as_nifti, keep_identity
+):
+    description = f"synthetic {direction.split('2')[1]}, not for diagnosis"
+    if file.kind != DICOM or as_nifti:
+        path = staging / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_nifti(path, made, description=description)
+        return [path]
+    (staging / place).mkdir(parents=True, exist_ok=True)
+    derivation = f"{direction} by a neural network. {SYNTHETIC_NOTICE}"
+    return write_series(
+        staging / place, made, read.header, description=description, derivation=derivation, keep_identity=keep_identity
+    )
+
+
+def _picture(staging: Path, place: str, volumes: dict[str, Volume]) -> Path:
+    """Three planes through the middle, input above, output below."""
+    stem = place.removesuffix(".gz").removesuffix(".nii")
+    path = staging / f"{stem}_planes.png"
+    columns: list[list[np.ndarray]] = [[] for _ in PLANES]
+    for domain, volume in volumes.items():
+        even = regular(volume)
+        low, high = _CT_SHOWN if is_ct(domain) else head_range(slices_of(even))
+        for column, plane in zip(columns, PLANES):
+            slices = slices_of(even, plane)
+            middle = _isotropic(slices.values[len(slices) // 2], slices.spacing)
+            column.append(np.clip((middle - low) / (high - low), 0, 1))
+    given, made = volumes
+    footer = f"above: {given}, input; below: {made}, {SYNTHETIC_NOTICE.split('.')[0].lower()}"
+    save_grid(path, columns, titles=list(PLANES), footer=footer, cell=256)
+    return path
