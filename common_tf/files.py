@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,31 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def visible_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
+    """The files of a folder and of everything below it, also behind links. Hidden files and folders are left out.
+
+    Args:
+        folder: that exists.
+        recursive: look into sub-folders too.
+
+    Raises:
+        UserError: a folder that may not be read.
+    """
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
+        real = os.path.realpath(place)
+        if real in seen:  # a link to a folder above
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename}: cannot be listed ({error.strerror}); make it readable or move it away")
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -29,6 +29,7 @@ from common_tf.runs.folder import CONFIG_FILE
 from common_tf.runs.sections import RunSection, cache_option, precision_option, seed_option, window_option
 from common_tf.sources.drawn import DRAWN, LARGEST_COUNT
 from common_tf.sources.pairs import DEFAULT_ORDER
+from common_tf.volumes.planes import PLANES
 from cyclegan_tf.directions import DIRECTIONS
 from cyclegan_tf.systems import system_names, system_settings
 from cyclegan_tf.systems._options import SystemOptions
@@ -59,6 +60,9 @@ class DataSection:
         "", "HU that black and white of 8-bit pictures stand for, such as CT=0:80; what a volume then goes through",
         needs=f"data!={DRAWN}", before="", since=4,
     )  # fmt: skip
+    plane: str = option(
+        "axial", "in which volumes are sliced", choices=tuple(PLANES), needs=f"data!={DRAWN}", before="axial", since=4
+    )
     cache: str = cache_option()
     pair_order: str = option(DEFAULT_ORDER, "tiles of a strip of aligned pairs, from the left", needs=f"data!={DRAWN}")
     framing: str = option(
@@ -86,6 +90,11 @@ class DataSection:
     def windows(self) -> dict[str, tuple[float, float]]:
         """Black and white of the domains that the user gave one."""
         return parse_windows(self.window, self.domain_names)
+
+    @property
+    def volume_windows(self) -> dict[str, tuple[float, float]]:
+        """Black and white of volumes: as given, else what the pictures' black and white show."""
+        return {**self.shown, **self.windows}
 
     @property
     def shown(self) -> dict[str, tuple[float, float]]:

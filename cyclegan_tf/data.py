@@ -18,6 +18,7 @@ from common_tf.sources.source import Source
 from common_tf.sources.started import without_seen
 from common_tf.splits.assignment import assign_patients, assign_splits
 from common_tf.splits.finding import Finding, audit_lines, sorted_findings
+from common_tf.volumes.windows import CT_WINDOW, is_ct
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.pairs_beside import PairsBeside, PipelineWithPairs, load_pairs_beside, pair_pipeline
 
@@ -153,7 +154,7 @@ def translation_source(config: TranslatorConfig, *, data: str = "", paired: bool
     beside = getattr(config.system, "pairs", "")
     if options.pair_order != DEFAULT_ORDER and data == options.data and not beside:
         raise UserError(f"--set pair_order={options.pair_order}: does nothing here; {folder} holds no strips of pairs")
-    return folder_source(folder, domains=names)
+    return folder_source(folder, domains=names, windows=options.volume_windows, plane=options.plane)
 
 
 def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> TrainingData:
@@ -189,7 +190,7 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
             name,
             training,
             framing=options.framing,
-            window=options.windows.get(name),
+            window=_window(config, dataset, name, training),
             shows=options.shown.get(name),
         )
         domains.append(Domain(name, preparation))
@@ -204,6 +205,16 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
         cache=cache_folder(options.cache),
         pairs=pairs,
     )
+
+
+def _window(
+    config: TranslatorConfig, dataset: Dataset, name: str, training: Sequence[int]
+) -> tuple[float, float] | None:
+    """Black and white of a domain, where they are not those of its files or of each volume."""
+    options, facts = config.data, dataset.facts(name, training[:1])
+    if not facts or not facts[0].is_volume:
+        return options.windows.get(name)
+    return options.volume_windows.get(name, CT_WINDOW if is_ct(name) else None)
 
 
 def _splits(dataset: Dataset, config: TranslatorConfig) -> list[str]:

@@ -106,7 +106,7 @@ def _facts_of(paths: Sequence[Path], root: Path) -> dict[str, FileFacts]:
 
 
 def _range_notes(translator: TrainedTranslator, facts: dict[str, FileFacts], domain: str) -> list[str]:
-    deep = sum(one.bits > 8 for one in facts.values())
+    deep = sum(one.is_deep for one in facts.values())
     own = translator.preparations[domain]
     if not deep and own.depth:
         return []

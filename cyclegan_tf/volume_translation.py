@@ -11,7 +11,6 @@ from common_tf.pictures.geometry import head_extent, resize
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.intensity import parse_windows
-from common_tf.pictures.picture import Picture
 from common_tf.pictures.preparation import Preparation, prepare, restore
 from common_tf.progress import progress
 from common_tf.sources.source import listed
@@ -20,6 +19,7 @@ from common_tf.volumes.files import DICOM, ReadVolume, VolumeFile, VolumeListing
 from common_tf.volumes.nifti import write_nifti
 from common_tf.volumes.planes import PLANES, Slices, needs_regular, slices_of, voxels_of
 from common_tf.volumes.resampling import regular
+from common_tf.volumes.slices import picture_of, square_pixels
 from common_tf.volumes.volume import BadVolume, Volume
 from common_tf.volumes.windows import head_range, is_ct, lines, physical_values, refuse_modality, volume_window
 from cyclegan_tf.inference import TrainedTranslator
@@ -28,7 +28,6 @@ from cyclegan_tf.translations_folder import Translated, TranslationsFolder
 _SLICES_AT_ONCE = 16
 _BLANK_EXTENT = 0.05
 _REFERENCE_PERCENTILE = 90
-_SQUARE = 0.01
 _CT_SHOWN = -100.0, 200.0
 
 
@@ -98,7 +97,7 @@ def translate_volume(
     network: str,
     given: tuple[float, float] | None = None,
 ) -> tuple[Volume, Sequence[str]]:
-    """Translates the axial slices of a volume; slices that show no head become background.
+    """Translates a volume slice by slice, in the plane of the run's training; slices without a head become background.
 
     Args:
         translator: from `load_translator`.
@@ -114,12 +113,13 @@ def translate_volume(
     Raises:
         BadVolume: values that cannot be understood, or slices that cut across uneven ones.
     """
-    slices = _checked_slices(volume, domain=source)
+    plane = translator.config.data.plane
+    slices = _checked_slices(volume, domain=source, plane=plane)
     window, line = volume_window(volume, slices, translator.preparations[source], domain=source, given=given)
     scaled = np.zeros(slices.values.shape, np.float32)
     blank = _translate_slices(translator, slices, window, source, network, scaled)
     values, unit, meaning = physical_values(scaled, translator.preparations[target], domain=target)
-    made = volume.with_voxels(voxels_of(values, volume), unit=unit, modality="CT" if is_ct(target) else "MR")
+    made = volume.with_voxels(voxels_of(values, volume, plane), unit=unit, modality="CT" if is_ct(target) else "MR")
     notes = [line, meaning]
     if blank:
         notes.append(f"{blank} of {len(slices)} slices show no head and are background")
@@ -128,8 +128,7 @@ def translate_volume(
 
 def _translate_slices(translator, slices: Slices, window, source: str, network: str, scaled: np.ndarray) -> int:
     """Fills ``scaled`` and says how many slices show no head."""
-    low, high = window
-    pictures = [Picture(_isotropic(one, slices.spacing), low, high) for one in slices.values]
+    pictures = [picture_of(slices, number, window) for number in range(len(slices))]
     masks = [head_mask(picture.scaled()) for picture in pictures]
     extents = np.array([head_extent(mask) for mask in masks])
     found = np.flatnonzero(extents > _BLANK_EXTENT)
@@ -148,23 +147,14 @@ def _translate_slices(translator, slices: Slices, window, source: str, network: 
     return len(scaled) - len(found)
 
 
-def _isotropic(values: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
-    """Pixels as high as wide, as the training's pictures have them."""
-    rows, columns = spacing
-    if abs(rows / columns - 1) < _SQUARE:
-        return np.ascontiguousarray(values)
-    fine, (height, width) = min(rows, columns), values.shape
-    return resize(values, round(height * rows / fine), round(width * columns / fine))
-
-
-def _checked_slices(volume: Volume, *, domain: str) -> Slices:
+def _checked_slices(volume: Volume, *, domain: str, plane: str) -> Slices:
     refuse_modality(volume, domain=domain)
-    if needs_regular(volume):
+    if needs_regular(volume, plane):
         raise BadVolume(
-            "its slices are not axial and lie unevenly or tilted, so axial ones would have to be resampled; save it on "
-            "an even grid first"
+            f"its slices are not {plane} and lie unevenly or tilted, so {plane} ones would have to be resampled; save "
+            "it on an even grid first"
         )
-    return slices_of(volume)
+    return slices_of(volume, plane)
 
 
 def _usable(translator, volumes: Sequence[VolumeFile], domain: str, given) -> tuple[list[VolumeFile], list[str]]:
@@ -178,7 +168,7 @@ def _usable(translator, volumes: Sequence[VolumeFile], domain: str, given) -> tu
     for one in progress(wanted, total=len(wanted), words="looking at the volumes"):
         try:
             volume = one.read().volume
-            slices = _checked_slices(volume, domain=domain)
+            slices = _checked_slices(volume, domain=domain, plane=translator.config.data.plane)
             volume_window(volume, slices, translator.preparations[domain], domain=domain, given=given)
         except BadVolume as error:
             problems.append(str(error) if str(error).startswith(f"{one.name}:") else f"{one.name}: {error}")
@@ -220,7 +210,7 @@ def _picture(staging: Path, place: str, volumes: dict[str, Volume]) -> Path:
         low, high = _CT_SHOWN if is_ct(domain) else head_range(slices_of(even))
         for column, plane in zip(columns, PLANES):
             slices = slices_of(even, plane)
-            middle = _isotropic(slices.values[len(slices) // 2], slices.spacing)
+            middle = square_pixels(slices.values[len(slices) // 2], slices.spacing)
             column.append(np.clip((middle - low) / (high - low), 0, 1))
     given, made = volumes
     footer = f"above: {given}, input; below: {made}, {SYNTHETIC_NOTICE.split('.')[0].lower()}"

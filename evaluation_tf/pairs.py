@@ -237,7 +237,7 @@ def _common_preparation(
 ) -> Preparation:
     """The preparation of a domain's files, about whose black and white all runs must agree."""
     found = [run.preparation(facts, source=name, flag=flag) for run in runs]
-    deep = any(one.bits > 8 for one in facts.values())
+    deep = any(one.is_deep for one in facts.values())
     scales = {(one.low, one.high) if deep or not one.depth else () for one in found}
     if len(scales) > 1:
         raise UserError(

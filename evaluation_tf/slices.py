@@ -18,7 +18,6 @@ from common_tf.sources.folders import folder_source
 from common_tf.sources.scanning import Scan
 from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source
 from common_tf.splits.manifest import MANIFEST_FILE, read_manifest
-from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.data import translation_source
 from cyclegan_tf.systems import system_class
 from evaluation_tf.images import Images, for_scaled
@@ -101,7 +100,7 @@ def load_test_set(translations: Translations, data: str) -> TestSet:
     if not folder.is_dir():
         raise UserError(f"--data {data}: no such folder; give one with testA/ and testB/, or {DRAWN}")
     rows = read_manifest(translations.run / MANIFEST_FILE)
-    source = _source(translations.config, folder)
+    source = _source(translations, folder)
     known = RecordedFiles(source, rows)
     if known.has_all_test_slices(translations.domains) and known.is_the_runs_own():
         return _own(translations, source, known, folder)
@@ -117,12 +116,15 @@ def cases_to_test(cases: Sequence[Case]) -> list[Case]:
     return []
 
 
-def _source(config: TranslatorConfig, folder: Path) -> Source:
+def _source(translations: Translations, folder: Path) -> Source:
     """As for training; a folder of two domains may lack its training side here."""
+    config, preparations = translations.config, translations.translator.preparations
+    windows = {name: one.physical for name, one in preparations.items() if one.physical is not None}
     names = [f"{split}{letter}" for split in SPLIT_FOLDERS for letter in "AB"]
     present = {item.name.lower() for item in folder.iterdir() if item.is_dir()}
     if present & {name.lower() for name in names}:
-        return folder_source(folder, domains=config.data.domain_names, needs_training=False)
+        domains, plane = config.data.domain_names, config.data.plane
+        return folder_source(folder, domains=domains, needs_training=False, windows=windows, plane=plane)
     return translation_source(config, data=str(folder), paired=system_class(config.model).wants_pairs)
 
 
@@ -176,7 +178,7 @@ def _facts(scans: Sequence[Scan]) -> dict[str, FileFacts]:
 def _clipped(label: str, scans: Sequence[Scan], preparation: Preparation) -> list[str]:
     """As in training, what lies above white stays white; but it is said."""
     above = sum(
-        scan.facts is not None and scan.facts.bits > 8 and scan.facts.largest > preparation.high for scan in scans
+        scan.facts is not None and scan.facts.is_deep and scan.facts.largest > preparation.high for scan in scans
     )
     if not above or not preparation.depth:
         return []

@@ -29,7 +29,7 @@ def common_range(facts: "Iterable[FileFacts]", *, name: str) -> tuple[float, flo
     Raises:
         UserError: the values lie so far above 0 that black cannot be guessed.
     """
-    deep = [one for one in facts if one.bits > 8]
+    deep = [one for one in facts if one.is_deep]
     if not deep:
         return 0.0, 255.0
     largest, smallest = max(one.largest for one in deep), min(one.smallest for one in deep)

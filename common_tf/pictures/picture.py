@@ -30,6 +30,11 @@ class Picture:
         """Whether more than 8 bits are stored."""
         return self.pixels.dtype != np.uint8
 
+    @property
+    def has_own_range(self) -> bool:
+        """Whether black and white were settled with it, as for slices of volumes, and no set's range replaces them."""
+        return self.pixels.dtype == np.float32
+
     def with_range(self, low: float, high: float) -> "Picture":
         """The same slice with other values for black and white."""
         return replace(self, low=float(low), high=float(high))
@@ -38,11 +43,9 @@ class Picture:
         """The same slice with black and white at the ends of its own values where it is deep: for what must not depend
         on how many of 16 bits a scanner used, or from where.
         """
-        return (
-            self.with_range(self.pixels.min(), max(self.pixels.max(), self.pixels.min() + 1.0))
-            if self.is_deep
-            else self
-        )
+        if not self.is_deep or self.has_own_range:
+            return self
+        return self.with_range(self.pixels.min(), max(self.pixels.max(), self.pixels.min() + 1.0))
 
     def scaled(self) -> np.ndarray:
         """``(height, width)`` float32 in [0, 1]: black 0, white 1, what lies beyond is clipped."""

@@ -13,10 +13,12 @@ from common_tf.pictures.geometry import Frame, border_value, head_frame, put_bac
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.intensity import common_range
 from common_tf.pictures.picture import Picture
-from common_tf.pictures.readers import FileFacts
+from common_tf.pictures.readers import VOLUME_BITS, FileFacts
 
 PREPARATION_FILE = "preparation.yaml"
 _REFERENCE_PERCENTILE = 90
+MRI_WHITE = 4095.0
+"""Of an MRI whose values have no unit and are written anew: 12 bits, as scanners store them."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ class Preparation:
         reference: the usual head extent as a fraction of the longer image side, so that heads of both domains come
             out about equally large although one scanner's pictures leave more room around them.
         depth: of the files that black and white were learned from: ``8``, ``16``; 0 for a window, which holds for files
-            of any depth.
+            of any depth; 32 where each volume has its own.
         low, high: black and white of such files. Files of 8 bits without a window use 0 and 255 in any case.
         shows: the physical values, such as HU, that black and white of the training's 8-bit pictures stand for, where
             somebody said so; what a volume's values go through.
+        reference_mm: the usual head extent in mm, where the training's slices had a spacing: the field of view is fixed
+            then for slices that have one. 0 where it is not known.
     """
 
     framing: str
@@ -40,6 +44,7 @@ class Preparation:
     low: float = 0.0
     high: float = 255.0
     shows: tuple[float, float] | None = None
+    reference_mm: float = 0.0
 
     def ranged(self, picture: Picture) -> Picture:
         """The picture with this domain's black and white.
@@ -47,6 +52,8 @@ class Preparation:
         Raises:
             ValueError: a deep picture, and only 8-bit ones are known; `for_files` comes first.
         """
+        if picture.has_own_range:
+            return picture
         if picture.is_deep and self.depth == 8:
             raise ValueError("black and white of deep pictures are not known here; ask for_files")
         if picture.is_deep or not self.depth:
@@ -68,11 +75,18 @@ class Preparation:
         """
         if window is not None:
             return replace(self, depth=0, low=window[0], high=window[1])
-        deep = {file: one for file, one in facts.items() if one.bits > 8}
+        if any(one.is_volume for one in facts.values()):
+            return self
+        if not self.depth and self.reference_mm:
+            raise UserError(
+                f"{name}: black and white of this run are {self.low:g} and {self.high:g} of a volume's values; say "
+                f"which values of these pictures they are: --window {name}=BLACK:WHITE"
+            )
+        deep = {file: one for file, one in facts.items() if one.is_deep}
         if not deep or not self.depth:
             return self
         low, high = common_range(deep.values(), name=name)
-        if self.depth == 8:
+        if self.depth in (8, VOLUME_BITS):
             return replace(self, depth=16, low=low, high=high)
         above = [file for file, one in deep.items() if one.largest > self.high]
         if above:
@@ -84,8 +98,8 @@ class Preparation:
 
     @property
     def physical(self) -> tuple[float, float] | None:
-        """The physical values of black and white; ``None`` where nobody knows them."""
-        return (self.low, self.high) if not self.depth else self.shows
+        """The physical values of black and white; ``None`` where nobody knows them, as of a window of picture files."""
+        return (self.low, self.high) if not self.depth and self.reference_mm else self.shows
 
     def for_volume(self, window: tuple[float, float], *, reference: float) -> "Preparation":
         """The preparation of the slices of one volume: its values' black and white, and its own usual head extent.
@@ -93,6 +107,12 @@ class Preparation:
         A scanner's field of view says nothing of how much room the training's pictures left around a head.
         """
         return replace(self, depth=0, low=window[0], high=window[1], reference=reference)
+
+    def reference_of(self, picture: Picture) -> float:
+        """The usual head extent as a fraction of a picture's longer side."""
+        if not self.reference_mm or picture.spacing is None:
+            return self.reference
+        return self.reference_mm / picture.spacing[0] / max(picture.pixels.shape)
 
     @property
     def is_deep(self) -> bool:
@@ -121,6 +141,7 @@ def learn_preparation(
     *,
     framing: str,
     extents: Sequence[float],
+    extents_mm: Sequence[float] = (),
     facts: Sequence[FileFacts],
     name: str,
     window: tuple[float, float] | None = None,
@@ -131,18 +152,26 @@ def learn_preparation(
     Args:
         framing: see `Preparation`.
         extents: `common_tf.pictures.geometry.head_extent` of each slice.
+        extents_mm: the same in mm, of slices whose spacing is known.
         facts: of each file.
         name: of the domain, for errors.
         window: black and white that the user gave.
         shows: see `Preparation`.
     """
-    found = [extent for extent in extents if extent]
-    reference = float(np.percentile(found, _REFERENCE_PERCENTILE)) if found else 1.0
+    reference = _usual(extents) or 1.0
+    millimetres = _usual(extents_mm)
     if window is not None:
-        return Preparation(framing, reference, depth=0, low=window[0], high=window[1])
+        return Preparation(framing, reference, 0, window[0], window[1], reference_mm=millimetres)
+    if any(one.is_volume for one in facts):
+        return Preparation(framing, reference, VOLUME_BITS, 0.0, MRI_WHITE, reference_mm=millimetres)
     low, high = common_range(facts, name=name)
-    depth = 16 if any(one.bits > 8 for one in facts) else 8
+    depth = 16 if any(one.is_deep for one in facts) else 8
     return Preparation(framing, reference, depth=depth, low=low, high=high, shows=shows)
+
+
+def _usual(extents: Sequence[float]) -> float:
+    found = [extent for extent in extents if extent]
+    return float(np.percentile(found, _REFERENCE_PERCENTILE)) if found else 0.0
 
 
 def prepare(picture: Picture, preparation: Preparation, *, size: int) -> Square:
@@ -161,7 +190,7 @@ def prepare(picture: Picture, preparation: Preparation, *, size: int) -> Square:
     if preparation.framing == "whole":
         frame, background = whole_frame(*scaled.shape), border_value(scaled)
         return Square(take(scaled, frame, size, fill=background), take_mask(mask, frame, size), frame, background)
-    frame = head_frame(mask, reference=preparation.reference)
+    frame = head_frame(mask, reference=preparation.reference_of(picture))
     # 0 is what is outside the head: black tissue stays one gray level above it.
     pixels = take(np.where(mask, np.maximum(scaled, 1 / 255), 0), frame, size, fill=0.0)
     return Square(pixels, take_mask(mask, frame, size), frame, 0.0)
@@ -209,7 +238,11 @@ def preparation_from(record: Mapping) -> Preparation:
     else:
         shows = record.get("shows")
         found = Preparation(**{**record, "shows": None if shows is None else (float(shows[0]), float(shows[1]))})
-    numbers = (found.reference, found.low, found.high, *(found.shows or ()))
-    if found.framing not in ("head", "whole") or found.depth not in (0, 8, 16) or not np.isfinite(numbers).all():
+    numbers = (found.reference, found.reference_mm, found.low, found.high, *(found.shows or ()))
+    if (
+        found.framing not in ("head", "whole")
+        or found.depth not in (0, 8, 16, VOLUME_BITS)
+        or not np.isfinite(numbers).all()
+    ):
         raise ValueError(f"{record} is no preparation")
     return found

@@ -82,10 +82,20 @@ class Dataset:
         if self.is_drawn:
             some = chosen[:_MEASURED_HEADS]
             extents = [_drawn_extent(self.cases[index].load().pictures[label]) for index in some]
+            millimetres = []
         else:
-            extents = [scan.extent for scan in (_scan_of(self.scans[i], label) for i in chosen) if scan is not None]
+            scans = [scan for scan in (_scan_of(self.scans[i], label) for i in chosen) if scan is not None]
+            extents, millimetres = [scan.extent for scan in scans], [scan.extent_mm for scan in scans]
         facts = self.facts(label, range(len(self.cases)))
-        return learn_preparation(framing=framing, extents=extents, facts=facts, name=label, window=window, shows=shows)
+        return learn_preparation(
+            framing=framing,
+            extents=extents,
+            extents_mm=millimetres,
+            facts=facts,
+            name=label,
+            window=window,
+            shows=shows,
+        )
 
     def rows(self, splits: Sequence[str]) -> list[ManifestRow]:
         """The manifest: every picture with its split, and what is left out."""

@@ -1,6 +1,7 @@
-"""Two domains in folders: trainA/ trainB/ [valA/ valB/] [testA/ testB/], with sub-folders where people have them."""
+"""Two domains in folders: trainA/ trainB/ [valA/ valB/] [testA/ testB/], with sub-folders where people have them; of
+pictures, or of volumes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common_tf.errors import UserError
@@ -8,7 +9,9 @@ from common_tf.pictures.readers import extensions, read_file
 from common_tf.sources.listing import Listing, folders_finding, list_pictures, others_finding
 from common_tf.sources.patients import with_patients
 from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source
+from common_tf.sources.volumes import volume_cases
 from common_tf.splits.finding import Finding
+from common_tf.volumes.files import VolumeListing, list_volumes
 
 
 def is_two_domains(root: Path) -> bool:
@@ -16,16 +19,25 @@ def is_two_domains(root: Path) -> bool:
     return (root / "trainA").is_dir() or (root / "trainB").is_dir()
 
 
-def folder_source(root: Path, *, domains: Sequence[str], needs_training: bool = True) -> Source:
-    """Lists two unpaired domains.
+def folder_source(
+    root: Path,
+    *,
+    domains: Sequence[str],
+    needs_training: bool = True,
+    windows: Mapping[str, tuple[float, float]] | None = None,
+    plane: str = "axial",
+) -> Source:
+    """Lists two unpaired domains, of picture files or of volumes.
 
     Args:
         root: the folder with trainA/ and trainB/.
         domains: names of A and B; the labels.
         needs_training: without, the folders of another split are enough.
+        windows: values of volumes that are black and white, by domain.
+        plane: in which volumes are sliced.
 
     Raises:
-        UserError: missing or empty training folders.
+        UserError: missing or empty training folders, or one with pictures and volumes.
     """
     root = existing_folder(root)
     cases: list[Case] = []
@@ -44,8 +56,19 @@ def folder_source(root: Path, *, domains: Sequence[str], needs_training: bool = 
                 f"{root}: no folder train{letter}; a data set has trainA/ ({domains[0]}) and trainB/ ({domains[1]}), "
                 "and may have testA/ and testB/"
             )
+        read += [place for place, _ in places]
+        volumes = {place: _volumes(place) for place, _ in places}
+        if any(volumes[place].volumes for place in wanted):
+            window = (windows or {}).get(domain)
+            for place, split in places:
+                found, said = volume_cases(
+                    volumes[place].volumes, place, root, label=domain, given_split=split, window=window, plane=plane
+                )
+                cases += found
+                findings += said
+            findings += others_finding([Listing((), one.others) for one in volumes.values()], domain)
+            continue
         listings = {place: list_pictures(place) for place, _ in places}
-        read += list(listings)
         if not any(listings[place].paths for place in wanted):
             where = training if needs_training else root
             raise UserError(f"{where}: {nothing_here([listings[place] for place in wanted])}")
@@ -57,6 +80,13 @@ def folder_source(root: Path, *, domains: Sequence[str], needs_training: bool = 
         ]
     cases, who = with_patients(root, cases)
     return Source("folders", root, cases, [*findings, *folders_finding(root, read), *who])
+
+
+def _volumes(place: Path) -> VolumeListing:
+    listing = list_volumes(place)
+    if listing.volumes and listing.pictures:
+        raise UserError(f"{place}: holds {listing.pictures} picture files beside volumes; give one kind")
+    return listing
 
 
 def existing_folder(root: Path) -> Path:

@@ -1,17 +1,18 @@
 """The picture files of a folder and everything below it; what is not read is counted."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from common_tf.errors import UserError
+from common_tf.files import visible_files
 from common_tf.pictures.readers import extensions
 from common_tf.sources.source import listed
 from common_tf.splits.finding import Finding
 
-_EXPECTED = ("patients.csv",)
+EXPECTED = ("patients.csv",)
+"""Names of files that are no pictures and are read all the same."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +45,12 @@ def list_pictures(folder: Path, *, recursive: bool = True) -> Listing:
     """
     known, others = extensions(), Counter[str]()
     paths: list[Path] = []
-    seen: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
-        real = os.path.realpath(place)
-        if real in seen:  # a link to a folder above
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
-        for name in files:
-            if name.startswith(".") or name in _EXPECTED:
-                continue
-            ending = os.path.splitext(name)[1].lower()
-            if ending in known:
-                paths.append(Path(place) / name)
-            else:
-                others[ending] += 1
+    for path in visible_files(folder, recursive=recursive):
+        ending = path.suffix.lower()
+        if ending in known:
+            paths.append(path)
+        elif path.name not in EXPECTED:
+            others[ending] += 1
     return Listing(sorted(paths, key=lambda path: path.relative_to(folder).as_posix()), others)
 
 
@@ -103,7 +94,3 @@ def folders_finding(root: Path, read: Sequence[Path]) -> list[Finding]:
         text = f"{root.name}: {len(unread)} folders are not read"
         findings.append(Finding("warning", "not read", text, len(unread), tuple(unread)))
     return findings
-
-
-def _refuse(error: OSError) -> None:
-    raise UserError(f"{error.filename}: cannot be listed ({error.strerror}); make it readable or move it away")

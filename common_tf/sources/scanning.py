@@ -35,6 +35,7 @@ class Scan:
         thumbnail: ``(64, 64)`` uint8, padded to square, scaled by its own values where it is deep: fingerprints must
             not depend on how many of 16 bits a scanner used.
         extent: `head_extent` of the slice; 0 where no head was found.
+        extent_mm: the same in mm where the spacing is known; 0 elsewhere.
         aspect: width over height of the head's bounding box; 0 where no head was found.
         notes: what its case has to say, such as the values of a mask.
     """
@@ -49,6 +50,7 @@ class Scan:
     mirrored_phash: np.ndarray | None = field(default=None, repr=False)
     thumbnail: np.ndarray | None = field(default=None, repr=False)
     extent: float = 0.0
+    extent_mm: float = 0.0
     aspect: float = 0.0
     notes: Sequence[str] = ()
 
@@ -84,6 +86,7 @@ def scan_case(case: Case) -> list[Scan]:
         return _bad(case, str(error), digests)
     except OSError as error:
         return _bad(case, f"cannot be read ({error.strerror})", digests)
+    digests = {**loaded.digests, **digests}
     return [_scan(case, label, loaded, digests.get(label, "")) for label in case.labels]
 
 
@@ -126,6 +129,7 @@ def _filled(picture: Picture, facts: FileFacts, **known) -> Scan:
         mirrored_phash=perceptual_hash(np.ascontiguousarray(thumbnail[:, ::-1])),
         thumbnail=thumbnail,
         extent=head_extent(mask),
+        extent_mm=head_extent(mask) * max(mask.shape) * picture.spacing[0] if picture.spacing else 0.0,
         aspect=_aspect(mask),
     )
 

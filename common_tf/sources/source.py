@@ -29,12 +29,14 @@ class Loaded:
         facts: what each one's file says of itself.
         lesion: ``(height, width)`` bool where it is known.
         notes: what a person should know of this case, such as the values of its mask.
+        digests: hexadecimal SHA-256 by label, of pictures that are no file of their own.
     """
 
     pictures: Mapping[str, Picture]
     facts: Mapping[str, FileFacts]
     lesion: np.ndarray | None = None
     notes: Sequence[str] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Case:
             strip; for drawn heads the name.
         given_split: ``train``, ``validation``, ``test``, or ``""``, as its folder says.
         load: decodes it; raises `BadPicture`.
-        paths: the files themselves, by label; empty for drawn heads.
+        paths: the files themselves, by label; empty for drawn heads and for slices of volumes.
         extra: further files that belong to it, such as masks; they are hashed with it.
         reading: what decides beside the files what is loaded, such as the order of a strip's tiles.
         patient: who it is; ``""`` where nobody knows.

@@ -122,7 +122,7 @@ def _format_shortcuts(files, labels):
             usual = "; ".join(f"{label} " + _common(values, truth, label) for label in labels)
             text = f"{topic} alone tells the label in {accuracy:.0%} of the files (guessing: {majority:.0%}): {usual}"
             yield Finding("warning", f"shortcut, {topic}", text, len(files), ())
-    misnamed = [not _named_as_it_is(file) for file in files]
+    misnamed = [not (file.facts.is_volume or _named_as_it_is(file)) for file in files]
     if any(misnamed):
         text = f"{sum(misnamed)} files have another format than their names say"
         yield Finding("note", "misnamed", text, sum(misnamed), _names(files, misnamed))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from common_tf.files import visible_files
 from common_tf.pictures.readers import extensions
 from common_tf.volumes.dicom.files import Series, find_series, is_dicom
 from common_tf.volumes.dicom.reading import read_series
@@ -18,7 +19,7 @@ from common_tf.volumes.volume import BadVolume, Volume
 NIFTI, DICOM = "NIfTI", "DICOM"
 
 _START = 4096
-_INDEX = "DICOMDIR"
+_EXPECTED = ("DICOMDIR", "patients.csv")
 
 
 @dataclass(frozen=True)
@@ -90,20 +91,15 @@ def list_volumes(source: Path, *, number: int | None = None) -> VolumeListing:
     dicoms: list[Path] = []
     others: Counter[str] = Counter()
     pictures = 0
-    for place, folders, names in os.walk(source, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(place) / name
-            if name.startswith(".") or name.upper() == _INDEX:
-                continue
-            kind = _kind(path)
-            if kind == NIFTI:
-                niftis.append(path)
-            elif kind == DICOM:
-                dicoms.append(path)
-            else:
-                others[path.suffix.lower()] += 1
-                pictures += path.suffix.lower() in extensions()
+    for path in visible_files(source):
+        kind = _kind(path)
+        if kind == NIFTI:
+            niftis.append(path)
+        elif kind == DICOM:
+            dicoms.append(path)
+        elif path.name not in _EXPECTED:
+            others[path.suffix.lower()] += 1
+            pictures += path.suffix.lower() in extensions()
     found = [_nifti(path, source, number) for path in niftis]
     found += _named_series(find_series(dicoms), source)
     return VolumeListing(sorted(found, key=lambda one: one.name), others, pictures)
@@ -115,13 +111,13 @@ def _of_file(path: Path, number: int | None) -> VolumeListing:
         return VolumeListing([_nifti(path, path.parent, number)], Counter(), 0)
     if kind != DICOM:
         return VolumeListing([], Counter([path.suffix.lower()]), int(path.suffix.lower() in extensions()))
-    beside = [one for one in sorted(path.parent.iterdir()) if one.is_file() and not one.name.startswith(".")]
-    mine = [one for one in find_series([one for one in beside if _kind(one) == DICOM]) if path in one.paths]
+    beside = [one for one in visible_files(path.parent, recursive=False) if _kind(one) == DICOM]
+    mine = [one for one in find_series(beside) if path in one.paths]
     return VolumeListing(_named_series(mine, path.parent), Counter(), 0)
 
 
 def _kind(path: Path) -> str:
-    if path.suffix.lower() in extensions():
+    if path.suffix.lower() in extensions() or path.name in _EXPECTED:
         return ""
     try:
         with open(path, "rb") as stream:

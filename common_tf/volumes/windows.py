@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from common_tf.pictures.head import head_mask
-from common_tf.pictures.preparation import Preparation
+from common_tf.pictures.preparation import MRI_WHITE, Preparation
 from common_tf.volumes.planes import Slices
 from common_tf.volumes.volume import HOUNSFIELD, BadVolume, Volume
 
-MRI_WHITE = 4095.0
-"""Of a synthetic MRI, whose values have no unit: 12 bits, as scanners store them."""
+CT_WINDOW = -1000.0, 2000.0
+"""HU that are black and white in a training on volumes, where the user gives no window."""
 
 _WHITE_PERCENTILE = 99.5
 _AIR_BELOW = -200.0
@@ -48,12 +48,7 @@ def volume_window(
         refuse_air(volume, domain=domain)
         low, high = head_range(slices)
         return (low, high), f"{low:g} is black and {high:g} is white ({_WHITE_PERCENTILE} % of the head lie below)"
-    lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
-    if volume.unit != HOUNSFIELD and lowest > _AIR_BELOW:
-        raise BadVolume(
-            f"holds values from {lowest:g} to {highest:g} and no air of about -1000, so they are no HU; give the "
-            f"values of black and white: --window {domain}=BLACK:WHITE"
-        )
+    refuse_no_air(volume, domain=domain)
     if preparation.physical is None:
         raise BadVolume(
             f"the run does not say which HU its black and white are; say it: --window {domain}=BLACK:WHITE (a brain "
@@ -61,6 +56,38 @@ def volume_window(
         )
     low, high = preparation.physical
     return (low, high), f"{low:g} HU is black and {high:g} HU is white, as in the run's training"
+
+
+def training_window(
+    volume: Volume, slices: Slices, *, domain: str, given: tuple[float, float] | None
+) -> tuple[float, float]:
+    """Black and white of a volume that is trained on: `volume_window` without a run.
+
+    Raises:
+        BadVolume: another modality than the domain's, or a CT whose values are no HU.
+    """
+    refuse_modality(volume, domain=domain)
+    if given is not None:
+        return given
+    if is_ct(domain):
+        refuse_no_air(volume, domain=domain)
+        return CT_WINDOW
+    refuse_air(volume, domain=domain)
+    return head_range(slices)
+
+
+def refuse_no_air(volume: Volume, *, domain: str) -> None:
+    """Refuses a file without a unit whose values are no HU.
+
+    Raises:
+        BadVolume: no value as low as air.
+    """
+    lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
+    if volume.unit != HOUNSFIELD and lowest > _AIR_BELOW:
+        raise BadVolume(
+            f"holds values from {lowest:g} to {highest:g} and no air of about -1000, so they are no HU; give the "
+            f"values of black and white: --window {domain}=BLACK:WHITE"
+        )
 
 
 def refuse_air(volume: Volume, *, domain: str) -> None:
@@ -95,12 +122,13 @@ def physical_values(scaled: np.ndarray, preparation: Preparation, *, domain: str
     Returns:
         float32 of whole numbers; their unit; a line that says what they are.
     """
-    if is_ct(domain) and preparation.physical is not None:
-        low, high = preparation.physical
-        line = f"{domain} in HU, clipped to {low:g} to {high:g} as in the run's training: no bone or air beyond"
-        return np.round(low + scaled * (high - low)), HOUNSFIELD, line
-    white = MRI_WHITE
-    return np.round(scaled * white), "", f"{domain} without a unit, black 0 and white {white:g}"
+    if preparation.physical is None:
+        return np.round(scaled * MRI_WHITE), "", f"{domain} without a unit, black 0 and white {MRI_WHITE:g}"
+    low, high = preparation.physical
+    values = np.round(low + scaled * (high - low))
+    if not is_ct(domain):
+        return values, "", f"{domain}, black {low:g} and white {high:g} as in the run's training"
+    return values, HOUNSFIELD, f"{domain} in HU, clipped to {low:g} to {high:g} as in the run's training"
 
 
 def refuse_modality(volume: Volume, *, domain: str) -> None:

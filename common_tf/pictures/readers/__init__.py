@@ -10,11 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 from common_tf.pictures.picture import Picture
-from common_tf.pictures.readers._facts import BadPicture, FileFacts
+from common_tf.pictures.readers._facts import VOLUME_BITS, BadPicture, FileFacts
 from common_tf.pictures.readers._pillow import read_planes
 from common_tf.plugins import plugins
 
-__all__ = ["BadPicture", "FileFacts", "decode", "extensions", "read_file", "read_picture", "read_planes"]
+__all__ = ["VOLUME_BITS", "BadPicture", "FileFacts", "decode", "extensions", "read_file", "read_picture", "read_planes"]
 
 
 @cache

@@ -1,0 +1,147 @@
+"""Slices of volumes as cases: a volume is a patient, and one at a time is in memory."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from common_tf.pictures.picture import Picture
+from common_tf.pictures.readers import VOLUME_BITS, FileFacts
+from common_tf.progress import progress
+from common_tf.sources.source import Case, Loaded
+from common_tf.splits.finding import Finding
+from common_tf.volumes.files import VolumeFile
+from common_tf.volumes.planes import Slices, needs_regular, slices_of
+from common_tf.volumes.resampling import regular
+from common_tf.volumes.slices import picture_of
+from common_tf.volumes.volume import BadVolume
+from common_tf.volumes.windows import training_window
+
+_IN_MEMORY = 3
+
+
+@dataclass(frozen=True)
+class _Opened:
+    slices: Slices
+    window: tuple[float, float]
+    patient: str
+    notes: Sequence[str]
+
+
+class _Shelf:
+    """The volumes that were read last. Cases come in the order of their volumes, so few are enough, however many."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._held: OrderedDict[tuple, _Opened] = OrderedDict()
+
+    def opened(self, file: VolumeFile, *, domain: str, window: tuple[float, float] | None, plane: str) -> _Opened:
+        key = (*file.paths, domain, window, plane)
+        with self._lock:
+            if key not in self._held:
+                self._held[key] = _open(file, domain=domain, window=window, plane=plane)
+                while len(self._held) > _IN_MEMORY:
+                    self._held.popitem(last=False)
+            self._held.move_to_end(key)
+            return self._held[key]
+
+
+_SHELF = _Shelf()
+
+
+def volume_cases(
+    files: Sequence[VolumeFile],
+    place: Path,
+    root: Path,
+    *,
+    label: str,
+    given_split: str,
+    window: tuple[float, float] | None,
+    plane: str,
+) -> tuple[list[Case], list[Finding]]:
+    """A case for every slice; a volume that cannot be used is one case, whose loading says why.
+
+    Args:
+        files: of the folder.
+        place: the folder.
+        root: of the source.
+        label: the domain.
+        given_split: as the folder says.
+        window: values that are black and white; ``None`` for an MRI's own, volume by volume.
+        plane: of `common_tf.volumes.planes.PLANES`.
+
+    Returns:
+        The cases, and what was seen while the volumes were read.
+    """
+    cases: list[Case] = []
+    said: dict[str, list[str]] = {}
+    ranges: list[tuple[float, float]] = []
+    where = place.relative_to(root)
+    for file in progress(files, total=len(files), words=f"looking at the volumes, {label}"):
+        name = (where / file.name).as_posix()
+
+        def opened(file: VolumeFile = file) -> _Opened:
+            return _SHELF.opened(file, domain=label, window=window, plane=plane)
+
+        try:
+            found = opened()
+        except BadVolume as error:
+            cases.append(Case(name, {label: name}, given_split, _refusing(str(error)), patient=name))
+            continue
+        ranges.append(found.window)
+        for note in found.notes:
+            said.setdefault(note, []).append(name)
+        for number in range(len(found.slices)):
+            slice_name = f"{name}#{number:03d}"
+
+            def load(number: int = number, opened=opened, kind: str = file.kind) -> Loaded:
+                return _loaded(opened(), number, label=label, kind=kind)
+
+            reading = f"slice {number} {plane} {found.window}"
+            cases.append(
+                Case(slice_name, {label: slice_name}, given_split, load, reading=reading, patient=found.patient or name)
+            )
+    findings = [
+        Finding("note", "volumes", f"{label}: {len(who)} volumes: {note}", len(who), tuple(who))
+        for note, who in said.items()
+    ]
+    if len(set(ranges)) > 1:
+        whites = [high for _, high in ranges]
+        text = (
+            f"{label}: each volume has its own black and white; white lies between {min(whites):g} and {max(whites):g}"
+        )
+        findings.append(Finding("note", "volumes", text, len(ranges)))
+    words = f"{label}: {len(files)} volumes, {len(cases)} {plane} slices; a volume is a patient"
+    return cases, [Finding("note", "volumes", words, len(files)), *findings]
+
+
+def _refusing(reason: str):
+    def load() -> Loaded:
+        raise BadVolume(reason)
+
+    return load
+
+
+def _open(file: VolumeFile, *, domain: str, window: tuple[float, float] | None, plane: str) -> _Opened:
+    read = file.read()
+    volume, notes = read.volume, list(read.notes)
+    if needs_regular(volume, plane):
+        volume = regular(volume)
+        notes.append(f"resampled to an even grid for {plane} slices")
+    slices = slices_of(volume, plane)
+    found = training_window(volume, slices, domain=domain, given=window)
+    return _Opened(slices, found, str(read.header.get("StudyInstanceUID", "") or ""), notes)
+
+
+def _loaded(opened: _Opened, number: int, *, label: str, kind: str) -> Loaded:
+    picture: Picture = picture_of(opened.slices, number, opened.window)
+    values = opened.slices.values[number]
+    height, width = picture.pixels.shape
+    facts = FileFacts(kind, "F", VOLUME_BITS, height, width, int(np.floor(values.min())), int(np.ceil(values.max())))
+    digest = hashlib.sha256(f"{values.shape}".encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
+    digests: Mapping[str, str] = {label: digest}
+    return Loaded({label: picture}, {label: facts}, digests=digests)

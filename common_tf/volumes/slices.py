@@ -1,0 +1,36 @@
+"""One slice of a volume as a picture with pixels as high as wide."""
+
+import numpy as np
+
+from common_tf.pictures.geometry import resize
+from common_tf.pictures.picture import Picture
+from common_tf.volumes.planes import Slices
+
+_SQUARE = 0.01
+
+
+def picture_of(slices: Slices, number: int, window: tuple[float, float]) -> Picture:
+    """A slice with its black and white and its mm a pixel.
+
+    Args:
+        slices: of a volume.
+        number: which one.
+        window: values that are black and white.
+    """
+    low, high = window
+    fine = min(slices.spacing)
+    return Picture(square_pixels(slices.values[number], slices.spacing), low, high, spacing=(fine, fine))
+
+
+def square_pixels(values: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """The picture with pixels as high as wide, as pictures for networks and for people have them.
+
+    Args:
+        values: ``(height, width)``.
+        spacing: mm from row to row and from column to column.
+    """
+    rows, columns = spacing
+    if abs(rows / columns - 1) < _SQUARE:
+        return np.ascontiguousarray(values)
+    fine, (height, width) = min(rows, columns), values.shape
+    return resize(values, round(height * rows / fine), round(width * columns / fine))

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+
+from common_tf.errors import UserError
+from common_tf.pictures.preparation import prepare
+from common_tf.sources.cache import prepared_slices
+from common_tf.sources.dataset import open_dataset
+from common_tf.sources.folders import folder_source
+from common_tf.sources.volumes import _SHELF
+from common_tf.volumes.nifti import read_nifti, write_nifti
+from common_tf.volumes.phantom import draw_head, write_drawn
+from common_tf.volumes.planes import slices_of
+
+DOMAINS = ("CT", "MRI")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four CT as DICOM series and four MRI as NIfTI, coarse."""
+    root = tmp_path_factory.mktemp("volumes")
+    for seed in range(4):
+        write_drawn(root / "trainA", draw_head(seed, spacing=(6.0, 4.0, 16.0)).ct, name=f"p{seed}", as_dicom=True)
+        write_drawn(
+            root / "trainB", draw_head(50 + seed, spacing=(4.0, 4.0, 16.0)).mri, name=f"m{seed}", as_dicom=False
+        )
+    return root
+
+
+def test_a_volume_is_a_patient_and_slices_without_a_head_are_left_out(folder):
+    source = folder_source(folder, domains=DOMAINS)
+    dataset = open_dataset(source)
+    assert len(source.cases) == 8 * 10 and 8 * 5 < len(dataset.cases) < 8 * 10
+    groups = {}
+    for case, group in zip(dataset.cases, dataset.groups):
+        groups.setdefault(case.name.split("#")[0], set()).add(int(group))
+    assert len(groups) == 8 and all(len(mine) == 1 for mine in groups.values())
+    assert len(set.union(*groups.values())) == 8 and dataset.group_word == "patients"
+    words = [finding.text for finding in dataset.findings]
+    assert any("CT: 4 volumes, 40 axial slices; a volume is a patient" in text for text in words)
+    assert any("each volume has its own black and white" in text for text in words)
+
+
+def test_a_slice_is_what_the_volume_holds_in_its_window_with_square_pixels(folder):
+    source = folder_source(folder, domains=DOMAINS, windows={"CT": (0.0, 80.0)})
+    case = next(case for case in source.cases if case.name == "trainA/p2#003")
+    picture = case.load().pictures["CT"]
+    head = draw_head(2, spacing=(6.0, 4.0, 16.0)).ct
+    slices = slices_of(head)
+    assert slices.values[3].shape == (58, 32) and picture.pixels.shape == (58, 48)  # 4 mm both ways
+    assert (picture.low, picture.high) == (0.0, 80.0) and picture.spacing == (4.0, 4.0)
+    assert np.corrcoef(picture.pixels[:, ::3].ravel(), slices.values[3][:, ::2].ravel())[0, 1] > 0.95
+    whole = next(case for case in folder_source(folder, domains=DOMAINS).cases if case.name == "trainA/p2#003")
+    assert (whole.load().pictures["CT"].low, whole.load().pictures["CT"].high) == (-1000.0, 2000.0)
+
+
+def test_the_field_of_view_is_fixed_in_millimetres(folder):
+    dataset = open_dataset(folder_source(folder, domains=DOMAINS))
+    mine = [index for index, case in enumerate(dataset.cases) if "CT" in case.files]
+    preparation = dataset.preparation("CT", mine, framing="head", window=(-1000.0, 2000.0))
+    assert 170 < preparation.reference_mm < 215
+    loaded = dataset.cases[mine[3]].load().pictures["CT"]
+    square = prepare(loaded, preparation, size=32)
+    assert square.frame.side * loaded.spacing[0] == pytest.approx(1.08 * preparation.reference_mm, rel=0.05)
+
+
+def test_prepared_slices_and_hashes_follow_from_the_values(folder, tmp_path):
+    dataset = open_dataset(folder_source(folder, domains=DOMAINS))
+    mine = [index for index, case in enumerate(dataset.cases) if "MRI" in case.files]
+    digests = [dataset.scans[index][0].sha256 for index in mine]
+    assert len(set(digests)) == len(digests) and all(len(digest) == 64 for digest in digests)
+    preparation = dataset.preparation("MRI", mine, framing="head")
+    cases, scans = [dataset.cases[i] for i in mine], [dataset.scans[i] for i in mine]
+    made = prepared_slices(cases, scans, "MRI", preparation, size=32, folder=tmp_path)
+    assert made.pixels.dtype == np.uint16 and 0.5 < made.scaled()[made.masks].max() <= 1
+    again = prepared_slices(cases, scans, "MRI", preparation, size=32, folder=tmp_path)
+    np.testing.assert_array_equal(again.pixels, made.pixels)
+    assert len(_SHELF._held) <= 3  # memory does not grow with the number of volumes
+
+
+def test_volumes_that_cannot_be_used_are_named_and_may_be_skipped(folder, tmp_path):
+    for letter, kind in (("A", "ct"), ("B", "mri")):
+        for seed in range(2):
+            volume = getattr(draw_head(seed, spacing=(8.0, 8.0, 32.0)), kind)
+            write_drawn(tmp_path / f"train{letter}", volume, name=f"{seed}", as_dicom=False)
+    volume, _ = read_nifti(tmp_path / "trainA" / "0.nii.gz")
+    write_nifti(tmp_path / "trainA" / "scaled.nii.gz", volume.with_voxels(volume.voxels / 4000, unit="", modality=""))
+    (tmp_path / "trainB" / "cut.nii.gz").write_bytes((tmp_path / "trainB" / "0.nii.gz").read_bytes()[:400])
+    source = folder_source(tmp_path, domains=DOMAINS)
+    with pytest.raises(UserError, match="2 files cannot be used .*scaled.nii.gz: .*no HU.*cut.nii.gz: .*truncated"):
+        open_dataset(source)
+    dataset = open_dataset(source, bad_files="skip")
+    assert sum(row.note != "blank: no head found" for row in dataset.skipped) == 2
+    (tmp_path / "trainA" / "slice.png").write_bytes(b"x")
+    with pytest.raises(UserError, match="1 picture files beside volumes"):
+        folder_source(tmp_path, domains=DOMAINS)
