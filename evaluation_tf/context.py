@@ -7,6 +7,7 @@ from pathlib import Path
 
 from common_tf.errors import UserError
 from common_tf.sources.listing import list_pictures
+from common_tf.sources.volume_pairs import VolumePair, find_volume_pairs, open_listing
 from evaluation_tf.cache import ArrayCache
 from evaluation_tf.features import Extractor, detector_features, inception, lite0
 from evaluation_tf.pairs import Pairs, drawn_pairs, folder_pairs, open_pairs, own_pairs, refuse_or_leave_out
@@ -14,6 +15,7 @@ from evaluation_tf.panel import Panel
 from evaluation_tf.parts import Gap, Section
 from evaluation_tf.slices import TestSet, load_test_set
 from evaluation_tf.translations import Translations
+from evaluation_tf.volumes import unseen_volumes
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Context:
                 f"--cases {request.cases}: no pictures; put them there, or into folders named as the domains"
             )
         # What is quickly refused comes first; test slices may have to be drawn.
-        early = () if request.pairs is None else ("pairs",)
+        early = () if request.pairs is None else ("volume_pairs", "pairs")
         for one in ("detector_domain", "panel", *early, "extractors", "test", "pairs"):
             getattr(self, one)
 
@@ -150,6 +152,16 @@ class Context:
         """Aligned pairs to test on: those that were given, else those that the test slices are made of."""
         return self._pairs[0]
 
+    @cached_property
+    def volume_pairs(self) -> list[VolumePair]:
+        """Aligned volumes to test on, where ``--pairs`` names a folder of them."""
+        folder, outputs = self.request.pairs, self.translation
+        listing = None if folder is None or outputs is None else open_listing(folder)
+        if listing is None:
+            return []
+        assert outputs is not None and folder is not None
+        return unseen_volumes(find_volume_pairs(folder, listing, domains=self.domains), outputs)
+
     @property
     def fitting(self) -> Pairs | None:
         """Aligned pairs on which floors are fitted; the translator itself need not have seen them aligned."""
@@ -173,6 +185,8 @@ class Context:
     @cached_property
     def _pairs(self) -> tuple[Pairs | None, Pairs | None]:
         if self.translation is None:
+            return None, None
+        if self.volume_pairs:
             return None, None
         if self.request.pairs is not None:
             opened = open_pairs(self.request.pairs, domains=self.domains, order=self._pair_order)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -142,6 +142,13 @@ def _loaded(opened: _Opened, number: int, *, label: str, kind: str) -> Loaded:
     values = opened.slices.values[number]
     height, width = picture.pixels.shape
     facts = FileFacts(kind, "F", VOLUME_BITS, height, width, int(np.floor(values.min())), int(np.ceil(values.max())))
-    digest = hashlib.sha256(f"{values.shape}".encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
-    digests: Mapping[str, str] = {label: digest}
-    return Loaded({label: picture}, {label: facts}, digests=digests)
+    return Loaded({label: picture}, {label: facts}, digests={label: slice_digest(values)})
+
+
+def slice_digest(values: np.ndarray) -> str:
+    """The SHA-256 by which a manifest knows a slice of a volume, whatever file it is in.
+
+    Args:
+        values: ``(height, width)`` float32, as `common_tf.volumes.planes.slices_of` gives them.
+    """
+    return hashlib.sha256(f"{values.shape}".encode() + np.ascontiguousarray(values).tobytes()).hexdigest()

@@ -1,0 +1,165 @@
+"""Aligned volumes of the same heads: a folder a patient, with one volume of each domain and perhaps a mask.
+
+Which is which is told by what DICOM says, else by the file's name: ``CT.nii.gz``, ``mr.nii.gz``, ``p3_t1.nii``,
+``mask.nii.gz``.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from common_tf.errors import UserError
+from common_tf.pictures.head import head_mask
+from common_tf.sources.source import listed
+from common_tf.volumes.files import VolumeFile, VolumeListing, list_volumes
+from common_tf.volumes.planes import slices_of, voxels_of
+from common_tf.volumes.resampling import resampled
+from common_tf.volumes.volume import BadVolume, Volume
+from common_tf.volumes.windows import head_range, is_ct
+
+_MASK = "mask"
+_MRI_WORDS = ("mri", "mr", "t1", "t1ce", "t1w", "t2", "t2w", "flair", "pd")
+_SAME_GRID = 1e-3
+_HEAD_WINDOW = -500.0, 500.0
+
+
+@dataclass(frozen=True)
+class LoadedPair:
+    """Both sides on the grid of the source.
+
+    Attributes:
+        source: to be translated.
+        truth: of the target.
+        mask: ``(i, j, k)`` bool, the head.
+        notes: what a person should know.
+    """
+
+    source: Volume
+    truth: Volume
+    mask: np.ndarray
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class VolumePair:
+    """One patient.
+
+    Attributes:
+        patient: the folder's name.
+        files: by domain.
+        mask: of the head; ``None`` where it is to be found.
+    """
+
+    patient: str
+    files: Mapping[str, VolumeFile]
+    mask: VolumeFile | None = None
+
+    def load(self, source: str, target: str) -> LoadedPair:
+        """Both sides; the target's is resampled onto the source's grid where theirs differ.
+
+        Raises:
+            BadVolume: a file that cannot be used, or sides of different spaces.
+        """
+        given, truth = (self.files[name].read().volume for name in (source, target))
+        notes = []
+        if not _same_grid(given, truth):
+            names = {volume.frame_of_reference for volume in (given, truth)} - {""}
+            if len(names) > 1:
+                raise BadVolume(
+                    f"{self.patient}: {source} and {target} lie in different frames of reference; register them first"
+                )
+            if not given.is_even:
+                raise BadVolume(f"{self.patient}: {source} has uneven slices, and {target} lies on another grid")
+            truth = resampled(truth, affine=given.affine, shape=given.shape)
+            notes.append(f"{target} was resampled onto the grid of {source}")
+        return LoadedPair(given, truth, self._head(given, truth, target), notes)
+
+    def _head(self, given: Volume, truth: Volume, target: str) -> np.ndarray:
+        if self.mask is not None:
+            mask = self.mask.read().volume
+            if not _same_grid(given, mask):
+                mask = resampled(replace(mask, unit=""), affine=given.affine, shape=given.shape, order=0)
+            return mask.voxels > 0
+        slices = slices_of(truth)
+        low, high = _HEAD_WINDOW if is_ct(target) else head_range(slices)
+        found = [head_mask(np.clip((one - low) / (high - low), 0, 1)) for one in slices.values]
+        head = voxels_of(np.stack(found), truth)
+        if not head.any():
+            raise BadVolume(f"{self.patient}: shows no head")
+        return head
+
+
+def find_volume_pairs(root: Path, listing: VolumeListing, *, domains: Sequence[str]) -> list[VolumePair]:
+    """The patients of a folder.
+
+    Args:
+        root: the folder.
+        listing: of its volumes.
+        domains: names of A and B.
+
+    Raises:
+        UserError: no patient with both sides, or one with several volumes of a side.
+    """
+    patients: dict[str, dict[str, list[VolumeFile]]] = defaultdict(lambda: defaultdict(list))
+    unknown = []
+    for file in listing.volumes:
+        # A patient's folder holds files, or folders of series.
+        patient = PurePosixPath(file.name).parent.as_posix()
+        role = _role(file, domains)
+        if role is None:
+            unknown.append(file.name)
+        else:
+            patients[patient][role].append(file)
+    if unknown:
+        raise UserError(
+            f"--pairs {root}: neither {domains[0]} nor {domains[1]} nor a mask by name: {listed(unknown, most=5)}; "
+            f"a patient's folder holds {domains[0]}.nii.gz, {domains[1]}.nii.gz and perhaps mask.nii.gz"
+        )
+    for patient, roles in patients.items():
+        for role, files in roles.items():
+            if len(files) > 1:
+                names = listed([file.name for file in files], most=5)
+                raise UserError(f"--pairs {root}: {patient} has {len(files)} volumes of {role} ({names}); leave one")
+    whole = {patient: roles for patient, roles in patients.items() if all(name in roles for name in domains)}
+    if not whole:
+        raise UserError(f"--pairs {root}: no folder in it holds a volume of {domains[0]} and one of {domains[1]}")
+    return [
+        VolumePair(
+            patient if patient != "." else root.name,
+            {name: roles[name][0] for name in domains},
+            roles[_MASK][0] if _MASK in roles else None,
+        )
+        for patient, roles in sorted(whole.items())
+    ]
+
+
+def open_listing(root: Path) -> VolumeListing | None:
+    """The volumes of a folder, or ``None`` where it holds none."""
+    listing = list_volumes(root) if Path(root).is_dir() else None
+    return listing if listing is not None and listing.volumes else None
+
+
+def _role(file: VolumeFile, domains: Sequence[str]) -> str | None:
+    if file.modality:
+        found = [name for name in domains if is_ct(name) == (file.modality == "CT")]
+        return found[0] if len(found) == 1 else None
+    words = re.split(r"[^a-z0-9]+", PurePosixPath(file.name).name.lower().removesuffix(".gz").removesuffix(".nii"))
+    if _MASK in words:
+        return _MASK
+    for name in domains:
+        if name.lower() in words:
+            return name
+    other = [name for name in domains if not is_ct(name)]
+    return other[0] if len(other) == 1 and any(word in words for word in _MRI_WORDS) else None
+
+
+def _same_grid(first: Volume, second: Volume) -> bool:
+    if first.shape != second.shape or (first.positions is None) != (second.positions is None):
+        return False
+    if first.positions is not None and np.abs(first.positions - second.positions).max() > _SAME_GRID:
+        return False
+    return bool(np.abs(first.affine - second.affine).max() < _SAME_GRID)

@@ -1,0 +1,242 @@
+"""Is a synthetic CT right, in Hounsfield units? Translated volumes against aligned ones, patient by patient."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from common_tf.errors import UserError
+from common_tf.measurement.measurement import measure
+from common_tf.measurement.tables import Column, Row, Table
+from common_tf.metrics.hounsfield import (
+    TISSUES,
+    mean_absolute_error,
+    multi_scale_ssim,
+    peak_signal_to_noise,
+    tissue_bias,
+    tissue_dice,
+)
+from common_tf.pictures.grid import save_grid
+from common_tf.progress import progress
+from common_tf.sources.volume_pairs import LoadedPair, VolumePair
+from common_tf.volumes.planes import PLANES, slices_of
+from common_tf.volumes.resampling import regular
+from common_tf.volumes.slices import square_pixels
+from common_tf.volumes.volume import BadVolume, Volume
+from common_tf.volumes.windows import head_range, is_ct
+from cyclegan_tf.volume_translation import translate_volume
+from detector_tf.drawing import plt, save_figure
+from evaluation_tf.context import Context
+from evaluation_tf.parts import Card, Figure, Gap, Section
+from evaluation_tf.translations import Translations
+
+ORDER = 22
+
+_COLUMNS = (
+    Column("mae", "MAE, HU", "mean |error| over the head, unclipped (SynthRAD)", "lower", 1),
+    Column("psnr", "PSNR, dB", "over the head, both clipped to -1024..3071 HU, peak 4095 (SynthRAD2025)", "higher", 2),
+    Column("ms_ssim", "MS-SSIM", "3-D, 7^3 windows, five scales, mean in the head (SynthRAD2025)", "higher"),
+    *(
+        Column(f"bias_{name}", f"bias, {name}", f"mean error in HU where the real CT is {name}", "", 1)
+        for name in TISSUES
+    ),
+    Column("dice_bone", "Dice, bone", "overlap of voxels of 250 HU and more", "higher"),
+    Column("dice_air", "Dice, air", "overlap of voxels below -200 HU inside the head", "higher"),
+)
+_BINS = 64
+_SHOWN, _ERROR_SHOWN = (-200.0, 400.0), 500.0
+
+
+def build(context: Context) -> Section | None:
+    """Errors of synthetic CT in HU, beside their floors."""
+    outputs, pairs = context.translation, context.volume_pairs
+    if outputs is None or not pairs:
+        return None
+    directions = [(source, outputs.target(source)) for source in outputs.sources]
+    for source, target in directions:
+        if not is_ct(target):
+            context.gaps.append(Gap(f"{source} to {target} in physical values", f"{target} has no unit"))
+    found = [one for one in directions if is_ct(one[1])]
+    if not found:
+        return None
+    (source, target), *_ = found
+    section = Section(
+        key="volumes",
+        title="Is the synthetic CT right, in Hounsfield units?",
+        intro=f"{source} volumes translated to {target} against the aligned {target} of {len(pairs)} patients, inside "
+        "the head, as the SynthRAD challenges measure it. Floors: a table from MRI values to HU and the mean HU, both "
+        "of the other patients, and what the run's window alone cuts off the real CT. Copying has no meaning here: an "
+        "MRI has no HU.",
+    )
+    if len(pairs) < 5:
+        section.warnings.append(f"{len(pairs)} patients: intervals over so few say little of others")
+    loaded = _loaded(pairs, source, target)
+    tables = [_table_counts(one) for one in loaded]
+    values: dict[str, list[Mapping[str, float]]] = {}
+    made = []
+    for number, (pair, one) in enumerate(
+        progress(list(zip(pairs, loaded)), total=len(pairs), words="translating volumes")
+    ):
+        result = _translated(outputs, one, source, target, pair)
+        made.append(result)
+        predictions = {"translator": result.voxels, "window": _windowed(one.truth.voxels, outputs, target)}
+        if len(loaded) > 1:
+            others = [counts for index, counts in enumerate(tables) if index != number]
+            predictions["table"], predictions["mean"] = _from_others(one, others)
+        for key, voxels in predictions.items():
+            values.setdefault(key, []).append(_figures(one, voxels))
+        section.warnings += [f"{pair.patient}: {note}" for note in one.notes]
+    section.tables += [_summary(values, source, target), _by_patient(pairs, values["translator"])]
+    section.figures += _pictures(context, pairs, loaded, made, values["translator"], source, target)
+    section.card = _card(section.tables[0], len(pairs))
+    return section
+
+
+def _loaded(pairs: list[VolumePair], source: str, target: str) -> list[LoadedPair]:
+    try:
+        return [pair.load(source, target) for pair in pairs]
+    except BadVolume as error:
+        raise UserError(f"--pairs: {error}; mend or remove it") from error
+
+
+def _translated(outputs: Translations, one: LoadedPair, source: str, target: str, pair: VolumePair) -> Volume:
+    network = outputs.translator.network(source)
+    assert network is not None
+    try:
+        return translate_volume(outputs.translator, one.source, source=source, target=target, network=network)[0]
+    except BadVolume as error:
+        raise UserError(f"--pairs: {pair.patient}: {error}") from error
+
+
+def _windowed(truth: np.ndarray, outputs: Translations, target: str) -> np.ndarray:
+    low, high = outputs.translator.preparations[target].physical or (-np.inf, np.inf)
+    return np.clip(truth, low, high)
+
+
+def _table_counts(one: LoadedPair) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of HU and number of voxels by the source's gray value, scaled by its own head."""
+    bins = _bins(one)[one.mask]
+    sums = np.bincount(bins, one.truth.voxels[one.mask].astype(np.float64), _BINS)
+    return sums, np.bincount(bins, minlength=_BINS).astype(np.float64)
+
+
+def _bins(one: LoadedPair) -> np.ndarray:
+    low, high = head_range(slices_of(one.source))
+    return np.clip((one.source.voxels - low) / (high - low) * _BINS, 0, _BINS - 1).astype(int)
+
+
+def _from_others(one: LoadedPair, others: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """The table's and the mean's prediction, from all other patients."""
+    sums, counts = (np.sum(part, axis=0) for part in zip(*others))
+    mean = sums.sum() / counts.sum()
+    table = np.where(counts > 0, sums / np.maximum(counts, 1), mean)
+    return table[_bins(one)], np.full(one.truth.shape, mean)
+
+
+def _figures(one: LoadedPair, voxels: np.ndarray) -> dict[str, float]:
+    truth, mask = one.truth.voxels, one.mask
+    dice = tissue_dice(truth, voxels, mask)
+    return {
+        "mae": mean_absolute_error(truth, voxels, mask),
+        "psnr": peak_signal_to_noise(truth, voxels, mask),
+        "ms_ssim": multi_scale_ssim(truth, voxels, mask),
+        **{f"bias_{name}": value for name, value in tissue_bias(truth, voxels, mask).items()},
+        "dice_bone": dice["bone"],
+        "dice_air": dice["air"],
+    }
+
+
+_ROWS = {
+    "translator": ("translator", "result"),
+    "table": ("floor: intensity table of the other patients", "floor"),
+    "mean": ("floor: mean HU of the other patients", "floor"),
+    "window": ("what the run's window cuts off", "reference"),
+}
+
+
+def _summary(values: Mapping[str, list[Mapping[str, float]]], source: str, target: str) -> Table:
+    rows = []
+    for key, (name, kind) in _ROWS.items():
+        if key in values:
+            cells = {
+                column.key: measure(np.array([one[column.key] for one in values[key]]), of="patients")
+                for column in _COLUMNS
+            }
+            rows.append(Row(name, cells, kind, key))
+    return Table("volumes", f"{source} to {target}, in the head", _COLUMNS, rows)
+
+
+def _by_patient(pairs: list[VolumePair], values: list[Mapping[str, float]]) -> Table:
+    rows = [
+        Row(pair.patient, {column.key: measure(np.array([one[column.key]])) for column in _COLUMNS})
+        for pair, one in zip(pairs, values)
+    ]
+    return Table("volumes_patients", "patient by patient", _COLUMNS, rows)
+
+
+def _pictures(context: Context, pairs, loaded, made, values, source: str, target: str) -> list[Figure]:
+    """Three planes of the median and the worst patient with the error, and a Bland-Altman plot."""
+    context.figures.mkdir(parents=True, exist_ok=True)
+    order = np.argsort([one["mae"] for one in values])
+    figures = []
+    for word, index in dict([("median", order[len(order) // 2]), ("worst", order[-1])]).items():
+        one, file = loaded[index], f"volume_{word}.png"
+        rows = {source: (one.source, None), target: (one.truth, _SHOWN), "synthetic": (made[index], _SHOWN)}
+        error = one.truth.with_voxels(
+            np.where(one.mask, np.abs(made[index].voxels - one.truth.voxels), 0), unit="", modality=""
+        )
+        rows["|error|"] = error, (0.0, _ERROR_SHOWN)
+        columns = [[_middle(volume, plane, shown) for volume, shown in rows.values()] for plane in PLANES]
+        footer = f"rows: {', '.join(rows)}; synthetic, not for diagnosis"
+        save_grid(context.figures / file, columns, titles=list(PLANES), footer=footer)
+        caption = (
+            f"The {word} patient by MAE ({pairs[index].patient}): {source}, real {target}, synthetic {target} "
+            f"({_SHOWN[0]:g} to {_SHOWN[1]:g} HU) and the error in the head (white is {_ERROR_SHOWN:g} HU or more)."
+        )
+        figures.append(Figure(file, caption, caption))
+    return [*figures, _bland_altman(context, loaded, made)]
+
+
+def _middle(volume: Volume, plane: str, shown: tuple[float, float] | None) -> np.ndarray:
+    even = regular(volume)
+    slices = slices_of(even, plane)
+    low, high = head_range(slices_of(even)) if shown is None else shown
+    picture = square_pixels(slices.values[len(slices) // 2], slices.spacing)
+    return np.clip((picture - low) / (high - low), 0, 1)
+
+
+def _bland_altman(context: Context, loaded: list[LoadedPair], made: list[Volume]) -> Figure:
+    """Error against the mean of both, over voxels of all patients (Bland and Altman 1986), as a density."""
+    both = [(one.truth.voxels[one.mask], other.voxels[one.mask]) for one, other in zip(loaded, made)]
+    truth, synthetic = (np.concatenate(part) for part in zip(*both))
+    middle, error = (truth + synthetic) / 2, synthetic - truth
+    bias, spread = float(error.mean()), 1.96 * float(error.std())
+    figure, axes = plt.subplots(figsize=(6, 4.5), layout="constrained")
+    axes.hexbin(middle, error, gridsize=80, bins="log", cmap="Greys", mincnt=1)
+    for level, style in ((bias, "-"), (bias - spread, ":"), (bias + spread, ":")):
+        axes.axhline(level, ls=style, color="tab:red")
+    axes.set_xlabel("mean of real and synthetic, HU")
+    axes.set_ylabel("synthetic - real, HU")
+    axes.set_title(f"bias {bias:.0f} HU, 95 % of voxels within {bias - spread:.0f} to {bias + spread:.0f}")
+    save_figure(figure, context.figures / "bland_altman.png")
+    caption = (
+        f"Bland-Altman over {len(error):,} voxels of {len(loaded)} patients; voxels of one head are not independent."
+    )
+    return Figure("bland_altman.png", caption, caption)
+
+
+def _card(table: Table, count: int) -> Card:
+    result = next(row for row in table.rows if row.key == "translator")
+    floors = [row for row in table.rows if row.kind == "floor"]
+    good = bool(floors) and all(result.value("mae") < row.value("mae") for row in floors)
+    beside = ", ".join(f"{row.name.removeprefix('floor: ')} {row.value('mae'):.0f}" for row in floors)
+    return Card(
+        title="Is the synthetic CT right? MAE in the head",
+        value=f"{result.value('mae'):.0f} HU",
+        detail=f"n = {count} patients; {beside or 'one patient has no floors'}; lower is better",
+        verdict="open" if not floors else "good" if good else "bad",
+        words="nothing to compare with"
+        if not floors
+        else "above all floors"
+        if good
+        else "below a floor, see the table",
+    )
