@@ -9,7 +9,8 @@ from PIL import Image
 from common_tf.errors import UserError
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid, save_png
 from common_tf.pictures.intensity import quantise
-from common_tf.pictures.readers import BadPicture, FileFacts, read_file, read_picture
+from common_tf.pictures.picture import Picture
+from common_tf.pictures.readers import BadPicture, FileFacts, read_file
 from common_tf.progress import progress
 from common_tf.sources.folders import nothing_here
 from common_tf.sources.listing import list_pictures, others_finding
@@ -49,6 +50,8 @@ def translate_picture_files(
     facts = _facts_of(paths, root)
     ranged = translator.for_files(facts, source=domain, window=window)
     notes = [*notes, *_range_notes(ranged, facts, domain)]
+    if blank := sum(one.smallest == one.largest for one in facts.values()):
+        notes.append(f"{blank} of {len(facts)} pictures have one value everywhere; theirs are background")
     names = _output_names(paths, root)
     folder.refuse_taken({names[path]: path.relative_to(root).as_posix() for path in paths}, direction)
     with folder.writing() as (staging, rows):
@@ -62,8 +65,8 @@ def _write_translations(translator, paths, root, names, domain, target, network,
     starts = range(0, len(paths), _FILES_AT_ONCE)
     for start in progress(starts, total=len(starts), words="translating"):
         part = paths[start : start + _FILES_AT_ONCE]
-        pictures = [read_picture(path) for path in part]
-        results = translator.translate_pictures(pictures, source=domain, network=network)
+        pictures = [read_file(path, may_be_constant=True)[0] for path in part]
+        results = _translated(translator, pictures, domain, network)
         for number, (path, picture, result) in enumerate(zip(part, pictures, results), start=start):
             (folder / names[path]).parent.mkdir(parents=True, exist_ok=True)
             save_png(folder / names[path], Image.fromarray(quantise(result)))
@@ -74,6 +77,15 @@ def _write_translations(translator, paths, root, names, domain, target, network,
     titles = [f"{domain}, input", f"{target}, synthetic"]
     save_grid(folder / SHEET_FILE, list(zip(*sheet)), titles=titles, footer=SYNTHETIC_NOTICE.split(".")[0])
     return rows
+
+
+def _translated(translator, pictures: Sequence[Picture], domain: str, network: str) -> list[np.ndarray]:
+    """The pictures translated; those of one value, such as the ends of a series, are background."""
+    blank = [picture.pixels.min() == picture.pixels.max() for picture in pictures]
+    some = [picture for picture, empty in zip(pictures, blank) if not empty]
+    made = iter(translator.translate_pictures(some, source=domain, network=network) if some else ())
+    zeros = (np.zeros(picture.pixels.shape, np.float32) for picture in pictures)
+    return [background if empty else next(made) for background, empty in zip(zeros, blank)]
 
 
 def _inputs(source: Path) -> tuple[list[Path], Path, list[str]]:
@@ -97,7 +109,7 @@ def _facts_of(paths: Sequence[Path], root: Path) -> dict[str, FileFacts]:
             problems.append(f"{shown(name)}: its name is not valid UTF-8; rename it")
             continue
         try:
-            facts[name] = read_file(path)[1]
+            facts[name] = read_file(path, may_be_constant=True)[1]
         except BadPicture as error:
             problems.append(f"{name}: {error}")
     if problems:

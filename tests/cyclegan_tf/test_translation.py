@@ -233,3 +233,14 @@ def test_bad_input_is_one_line_and_writes_nothing(run, inputs, tmp_path, capsys)
         assert message in printed and printed.count("\n") == 1
         assert not (tmp_path / "out").exists()
         assert not list(tmp_path.glob(".writing*"))
+
+
+def test_blank_slices_are_kept_as_background_and_counted(run, inputs, tmp_path, capsys):
+    Image.fromarray(np.full((30, 40), 7, np.uint8)).save(inputs / "end.png")
+    words = ["--run", run, "--direction", "CT2MRI", "--input", inputs, "--output", tmp_path / "out"]
+    assert run_script(translate.main, list(map(str, words))) == 0
+    assert "1 of 7 pictures have one value everywhere" in capsys.readouterr().out
+    with Image.open(tmp_path / "out" / "end.png") as picture:
+        assert picture.size == (40, 30) and np.array(picture).max() == 0
+    with Image.open(tmp_path / "out" / "gray.png") as picture:
+        assert np.array(picture).max() > 0
