@@ -102,6 +102,24 @@ def tissue_dice(truth: np.ndarray, made: np.ndarray, mask: np.ndarray) -> dict[s
     return results
 
 
+def slice_disagreement(truth: np.ndarray, made: np.ndarray, mask: np.ndarray) -> float:
+    """How differently neighbouring slices follow each other: mean absolute difference of the steps along k, in HU.
+
+    A translator that sees one slice at a time may shift every slice by itself; the error of a voxel does not show that,
+    the step from slice to slice does. 0 where both change alike, also if every voxel is off by a constant.
+
+    Args:
+        truth, made: in HU.
+        mask: bool; steps count between voxels that are both inside.
+
+    Returns:
+        nan where no two neighbours are inside.
+    """
+    truth, made, mask = _checked(truth, made, mask)
+    inside = mask[..., 1:] & mask[..., :-1]
+    return float(np.abs(np.diff(made - truth, axis=2))[inside].mean()) if inside.any() else float("nan")
+
+
 def _checked(truth: np.ndarray, made: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if not truth.shape == made.shape == mask.shape or truth.ndim != 3:
         raise ValueError(f"volumes of {truth.shape}, {made.shape} and a mask of {mask.shape}; one grid is wanted")

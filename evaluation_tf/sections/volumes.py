@@ -12,6 +12,7 @@ from common_tf.metrics.hounsfield import (
     mean_absolute_error,
     multi_scale_ssim,
     peak_signal_to_noise,
+    slice_disagreement,
     tissue_bias,
     tissue_dice,
 )
@@ -39,6 +40,7 @@ _COLUMNS = (
         Column(f"bias_{name}", f"bias, {name}", f"mean error in HU where the real CT is {name}", "", 1)
         for name in TISSUES
     ),
+    Column("between", "between slices, HU", "mean |difference of the steps from slice to slice|", "lower", 1),
     Column("dice_bone", "Dice, bone", "overlap of voxels of 250 HU and more", "higher"),
     Column("dice_air", "Dice, air", "overlap of voxels below -200 HU inside the head", "higher"),
 )
@@ -140,6 +142,7 @@ def _figures(one: LoadedPair, voxels: np.ndarray) -> dict[str, float]:
         "psnr": peak_signal_to_noise(truth, voxels, mask),
         "ms_ssim": multi_scale_ssim(truth, voxels, mask),
         **{f"bias_{name}": value for name, value in tissue_bias(truth, voxels, mask).items()},
+        "between": slice_disagreement(truth, voxels, mask),
         "dice_bone": dice["bone"],
         "dice_air": dice["air"],
     }

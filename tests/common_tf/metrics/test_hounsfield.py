@@ -11,6 +11,7 @@ from common_tf.metrics.hounsfield import (
     mean_absolute_error,
     multi_scale_ssim,
     peak_signal_to_noise,
+    slice_disagreement,
     tissue_bias,
     tissue_dice,
 )
@@ -124,6 +125,16 @@ def test_overlap_of_bone_and_air(head):
     soft = np.full((4, 4, 4), 30.0)
     assert all(np.isnan(value) for value in tissue_dice(soft, soft, soft > 0).values())
     assert np.isnan(tissue_bias(soft, soft, soft > 0)["bone"])
+
+
+def test_slices_that_jump_are_seen_and_a_constant_error_is_not(head):
+    truth, _, mask = head
+    assert slice_disagreement(truth, truth + 70, mask) == pytest.approx(0)
+    steps = np.where(np.arange(truth.shape[2]) % 2, 25.0, -25.0)
+    assert slice_disagreement(truth, truth + steps, mask) == pytest.approx(50)
+    alone = np.zeros_like(mask)
+    alone[..., ::2] = mask[..., ::2]
+    assert np.isnan(slice_disagreement(truth, truth, alone))
 
 
 def test_another_grid_or_no_mask_is_an_error(head):
