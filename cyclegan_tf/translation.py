@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from common_tf.errors import UserError
-from common_tf.volumes.files import list_volumes
+from common_tf.volumes.files import DICOM, NIFTI, list_volumes
 from cyclegan_tf.inference import TrainedTranslator
 from cyclegan_tf.picture_translation import translate_picture_files
 from cyclegan_tf.translations_folder import Translated
@@ -43,6 +43,10 @@ def translate_files(
         raise UserError(f"--input {source}: no such file or folder")
     listing = list_volumes(source, number=number)
     if listing.volumes:
+        kinds = {one.kind for one in listing.volumes}
+        for flag, used, kind in (("--volume", number is not None, NIFTI), ("--keep-identity", keep_identity, DICOM)):
+            if used and kind not in kinds:
+                raise UserError(f"{flag}: is for {kind}, and {source} holds none")
         return translate_volume_files(
             translator,
             direction=direction,
@@ -53,6 +57,8 @@ def translate_files(
             as_nifti=as_nifti,
             keep_identity=keep_identity,
         )
+    if listing.notes and not listing.pictures:
+        raise UserError(f"--input {source}: no volume and no picture; {'; '.join(listing.notes)}")
     given = {"--volume": number is not None, "--format": as_nifti, "--keep-identity": keep_identity}
     if any(given.values()):
         flags = ", ".join(flag for flag, used in given.items() if used)

@@ -53,14 +53,17 @@ class TranslationsFolder:
         """One direction of a slice does not replace the other, nor another input that leads to the same name.
 
         Args:
-            made_of: the input of each file that is to be written, by name.
+            made_of: the input of each file, or folder of files, that is to be written, by name.
             direction: of the translation.
 
         Raises:
             UserError: a file of that name was made of something else.
         """
-        known = {row[0]: row[1:3] for row in self._rows}
-        other = [name for name, given in made_of.items() if known.get(name, (given, direction)) != (given, direction)]
+        other = [
+            name
+            for name, given in made_of.items()
+            if any(row[1:3] != (given, direction) for row in self._rows if _within(row[0], name))
+        ]
         if other:
             raise UserError(
                 f"--output {self.path}: {listed(other, most=3)} was made of something else (see {TABLE_FILE}); give a "
@@ -78,8 +81,9 @@ class TranslationsFolder:
         try:
             staging.mkdir()
             yield staging, rows
-            made = {row[0] for row in rows}
-            self._rows = [*(row for row in self._rows if row[0] not in made), *rows]
+            made, inputs = {row[0] for row in rows}, {row[1:3] for row in rows}
+            stale = [row[0] for row in self._rows if row[1:3] in inputs and row[0] not in made]
+            self._rows = [*(row for row in self._rows if row[0] not in made and row[0] not in stale), *rows]
             replace_text(staging / TABLE_FILE, _table(self._rows))
             # The table first: whatever ends this half-way, it knows what is here.
             for file in sorted(staging.rglob("*"), key=lambda file: (file.name != TABLE_FILE, file)):
@@ -87,8 +91,16 @@ class TranslationsFolder:
                     place = output / file.relative_to(staging)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(file, place)
+            for name in stale:  # of a series that had more slices
+                (output / name).unlink(missing_ok=True)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def _within(name: str, place: str) -> bool:
+    """Whether a file is what is to be written, or lies in it; also where a disk does not know capitals."""
+    name, place = name.lower(), place.lower()
+    return name == place or name.startswith(f"{place}/")
 
 
 def _earlier(output: Path) -> list[tuple[str, ...]]:

@@ -21,7 +21,7 @@ from common_tf.volumes.planes import PLANES, Slices, needs_regular, slices_of, v
 from common_tf.volumes.resampling import regular
 from common_tf.volumes.slices import picture_of, square_pixels
 from common_tf.volumes.volume import BadVolume, Volume
-from common_tf.volumes.windows import head_range, is_ct, lines, physical_values, refuse_modality, volume_window
+from common_tf.volumes.windows import head_range, is_ct, lines, may_be, physical_values, refuse_modality, volume_window
 from cyclegan_tf.inference import TrainedTranslator
 from cyclegan_tf.translations_folder import Translated, TranslationsFolder
 
@@ -68,10 +68,13 @@ def translate_volume_files(
         raise UserError(f"--input {source}: holds {listing.pictures} picture files beside volumes; give one kind")
     folder = TranslationsFolder(output, source=source)
     volumes, notes = _usable(translator, listing.volumes, domain, given)
+    notes = [*listing.notes, *notes]
     if listing.others:
         notes.append(f"{source}: {sum(listing.others.values())} other files are not read")
-    places = {one.name: _place(one, as_nifti) for one in volumes}
-    folder.refuse_taken({f"{place}": one.name for one, place in zip(volumes, places.values())}, direction)
+    places = _places(volumes, as_nifti)
+    made_of = {place: name for name, place in places.items()}
+    pictures = {_picture_name(place): name for place, name in made_of.items()}
+    folder.refuse_taken({**made_of, **pictures}, direction)
     for one in volumes:
         read = one.read()
         made, said = translate_volume(
@@ -159,7 +162,7 @@ def _checked_slices(volume: Volume, *, domain: str, plane: str) -> Slices:
 
 def _usable(translator, volumes: Sequence[VolumeFile], domain: str, given) -> tuple[list[VolumeFile], list[str]]:
     """Reads each once, so that all that is wrong is said before anything is written; series of other kinds stay out."""
-    other = [one for one in volumes if one.modality and (one.modality == "CT") != is_ct(domain)]
+    other = [one for one in volumes if not may_be(one.modality, domain)]
     wanted = [one for one in volumes if one not in other]
     if not wanted:
         found = listed([f"{one.name} ({one.modality})" for one in other])
@@ -177,11 +180,32 @@ def _usable(translator, volumes: Sequence[VolumeFile], domain: str, given) -> tu
     return wanted, [f"{one.name}: {one.modality}, left out: {domain} is wanted" for one in other]
 
 
-def _place(file: VolumeFile, as_nifti: bool) -> str:
-    """Where the result goes, relative to the output: a file for NIfTI, a folder for DICOM."""
-    if file.kind != DICOM:
-        return file.name if file.name.lower().endswith((".nii", ".nii.gz")) else f"{file.name}.nii.gz"
-    return f"{file.name}.nii.gz" if as_nifti else file.name
+def _places(files: Sequence[VolumeFile], as_nifti: bool) -> dict[str, str]:
+    """Where each result goes, relative to the output: a file for NIfTI, a folder for DICOM.
+
+    No two share a name or that of their picture, also where a disk does not know capitals.
+    """
+    places: dict[str, str] = {}
+    taken: set[str] = set()
+    for file in files:
+        is_file = file.kind != DICOM or as_nifti
+        stem, ending = file.name, ".nii.gz" if is_file else ""
+        if file.kind != DICOM:
+            stem, ending = _stem(file.name)
+        number, place = 2, f"{stem}{ending}"
+        while _stem(place)[0].lower() in taken:
+            place, number = f"{stem}-{number}{ending}", number + 1
+        taken.add(_stem(place)[0].lower())
+        places[file.name] = place
+    return places
+
+
+def _stem(name: str) -> tuple[str, str]:
+    """A name without NIfTI's ending, and that ending; ``.nii.gz`` where it has none."""
+    for ending in (".nii.gz", ".nii"):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)], name[-len(ending) :]
+    return name, ".nii.gz"
 
 
 def _write(
@@ -200,10 +224,13 @@ def _write(
     )
 
 
+def _picture_name(place: str) -> str:
+    return f"{_stem(place)[0]}_planes.png"
+
+
 def _picture(staging: Path, place: str, volumes: dict[str, Volume]) -> Path:
     """Three planes through the middle, input above, output below."""
-    stem = place.removesuffix(".gz").removesuffix(".nii")
-    path = staging / f"{stem}_planes.png"
+    path = staging / _picture_name(place)
     columns: list[list[np.ndarray]] = [[] for _ in PLANES]
     for domain, volume in volumes.items():
         even = regular(volume)

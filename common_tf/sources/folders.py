@@ -66,6 +66,8 @@ def folder_source(
                 )
                 cases += found
                 findings += said
+                notes = volumes[place].notes
+                findings += [Finding("note", "volumes", f"{domain}: {note}", 0) for note in notes]
             findings += others_finding([Listing((), one.others) for one in volumes.values()], domain)
             continue
         listings = {place: list_pictures(place) for place, _ in places}

@@ -100,7 +100,7 @@ def _patient(case: Case, tables: Sequence[_Table]) -> str:
     inside = [
         (table, PurePosixPath(path.relative_to(table.file.parent).as_posix()))
         for table in tables
-        for path in case.paths.values()
+        for path in (*case.paths.values(), *([case.place] if case.place is not None else []))
         if path.is_relative_to(table.file.parent)
     ]
     found = {}

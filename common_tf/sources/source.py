@@ -54,6 +54,7 @@ class Case:
         reading: what decides beside the files what is loaded, such as the order of a strip's tiles.
         patient: who it is; ``""`` where nobody knows.
         identity: for drawn heads, everything that decides what is drawn.
+        place: of a slice of a volume, the file or folder that the volume is.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Case:
     reading: str = ""
     patient: str = ""
     identity: str = ""
+    place: Path | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from common_tf.volumes.files import VolumeFile, VolumeListing, list_volumes
 from common_tf.volumes.planes import slices_of, voxels_of
 from common_tf.volumes.resampling import resampled
 from common_tf.volumes.volume import BadVolume, Volume
-from common_tf.volumes.windows import head_range, is_ct
+from common_tf.volumes.windows import head_range, is_ct, may_be, refuse_air, refuse_modality, refuse_no_air
 
 _MASK = "mask"
 _MRI_WORDS = ("mri", "mr", "t1", "t1ce", "t1w", "t2", "t2w", "flair", "pd")
@@ -64,7 +64,7 @@ class VolumePair:
         Raises:
             BadVolume: a file that cannot be used, or sides of different spaces.
         """
-        given, truth = (self.files[name].read().volume for name in (source, target))
+        given, truth = (self._side(name) for name in (source, target))
         notes = []
         if not _same_grid(given, truth):
             names = {volume.frame_of_reference for volume in (given, truth)} - {""}
@@ -76,13 +76,24 @@ class VolumePair:
                 raise BadVolume(f"{self.patient}: {source} has uneven slices, and {target} lies on another grid")
             truth = resampled(truth, affine=given.affine, shape=given.shape)
             notes.append(f"{target} was resampled onto the grid of {source}")
-        return LoadedPair(given, truth, self._head(given, truth, target), notes)
+        return LoadedPair(given, truth, self._head(given, truth, source, target), notes)
 
-    def _head(self, given: Volume, truth: Volume, target: str) -> np.ndarray:
+    def _side(self, name: str) -> Volume:
+        volume = self.files[name].read().volume
+        try:
+            refuse_modality(volume, domain=name)
+            (refuse_no_air if is_ct(name) else refuse_air)(volume, domain=name)
+        except BadVolume as error:
+            raise BadVolume(f"{self.patient}: {name} {error}") from error
+        return volume
+
+    def _head(self, given: Volume, truth: Volume, source: str, target: str) -> np.ndarray:
         if self.mask is not None:
             mask = self.mask.read().volume
             if not _same_grid(given, mask):
                 mask = resampled(replace(mask, unit=""), affine=given.affine, shape=given.shape, order=0)
+            if not (mask.voxels > 0).any():
+                raise BadVolume(f"{self.patient}: no voxel of {source} is in the mask; do they lie in one space?")
             return mask.voxels > 0
         slices = slices_of(truth)
         low, high = _HEAD_WINDOW if is_ct(target) else head_range(slices)
@@ -127,6 +138,8 @@ def find_volume_pairs(root: Path, listing: VolumeListing, *, domains: Sequence[s
     whole = {patient: roles for patient, roles in patients.items() if all(name in roles for name in domains)}
     if not whole:
         raise UserError(f"--pairs {root}: no folder in it holds a volume of {domains[0]} and one of {domains[1]}")
+    if half := sorted(set(patients) - set(whole)):
+        print(f"--pairs {root}: left out, with one side only: {listed(half)}", flush=True)
     return [
         VolumePair(
             patient if patient != "." else root.name,
@@ -145,7 +158,7 @@ def open_listing(root: Path) -> VolumeListing | None:
 
 def _role(file: VolumeFile, domains: Sequence[str]) -> str | None:
     if file.modality:
-        found = [name for name in domains if is_ct(name) == (file.modality == "CT")]
+        found = [name for name in domains if may_be(file.modality, name)]
         return found[0] if len(found) == 1 else None
     words = re.split(r"[^a-z0-9]+", PurePosixPath(file.name).name.lower().removesuffix(".gz").removesuffix(".nii"))
     if _MASK in words:

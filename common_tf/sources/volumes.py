@@ -1,10 +1,10 @@
 """Slices of volumes as cases: a volume is a patient, and one at a time is in memory."""
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Lock
 
 import numpy as np
@@ -14,6 +14,7 @@ from common_tf.pictures.readers import VOLUME_BITS, FileFacts
 from common_tf.progress import progress
 from common_tf.sources.source import Case, Loaded
 from common_tf.splits.finding import Finding
+from common_tf.splits.groups import group_numbers
 from common_tf.volumes.files import VolumeFile
 from common_tf.volumes.planes import Slices, needs_regular, slices_of
 from common_tf.volumes.resampling import regular
@@ -22,13 +23,15 @@ from common_tf.volumes.volume import BadVolume
 from common_tf.volumes.windows import training_window
 
 _IN_MEMORY = 3
+_WHO = ("PatientID", "StudyInstanceUID")
+_FEW = 3
 
 
 @dataclass(frozen=True)
 class _Opened:
     slices: Slices
     window: tuple[float, float]
-    patient: str
+    people: tuple[str, ...]
     notes: Sequence[str]
 
 
@@ -80,6 +83,7 @@ def volume_cases(
     cases: list[Case] = []
     said: dict[str, list[str]] = {}
     ranges: list[tuple[float, float]] = []
+    people: dict[str, tuple[str, ...]] = {}
     where = place.relative_to(root)
     for file in progress(files, total=len(files), words=f"looking at the volumes, {label}"):
         name = (where / file.name).as_posix()
@@ -92,6 +96,7 @@ def volume_cases(
         except BadVolume as error:
             cases.append(Case(name, {label: name}, given_split, _refusing(str(error)), patient=name))
             continue
+        people[name] = found.people or _folder_of(file, files)
         ranges.append(found.window)
         for note in found.notes:
             said.setdefault(note, []).append(name)
@@ -103,7 +108,15 @@ def volume_cases(
 
             reading = f"slice {number} {plane} {found.window}"
             cases.append(
-                Case(slice_name, {label: slice_name}, given_split, load, reading=reading, patient=found.patient or name)
+                Case(
+                    slice_name,
+                    {label: slice_name},
+                    given_split,
+                    load,
+                    reading=reading,
+                    patient=name,
+                    place=place / file.name,
+                )  # fmt: skip
             )
     findings = [
         Finding("note", "volumes", f"{label}: {len(who)} volumes: {note}", len(who), tuple(who))
@@ -115,8 +128,44 @@ def volume_cases(
             f"{label}: each volume has its own black and white; white lies between {min(whites):g} and {max(whites):g}"
         )
         findings.append(Finding("note", "volumes", text, len(ranges)))
-    words = f"{label}: {len(files)} volumes, {len(cases)} {plane} slices; a volume is a patient"
+    who = _patients(people)
+    if len(people) >= _FEW and any(
+        all(word in words for words in people.values()) for word in people[next(iter(people))]
+    ):
+        text = f"{label}: all volumes name one patient, an anonymous label it seems; say who is who in patients.csv"
+        findings.append(Finding("warning", "patients", text, len(people)))
+    cases = [case.with_patient(who.get(case.patient, case.patient)) for case in cases]
+    count = len(set(who.values()))
+    words = f"{label}: {len(files)} volumes of {count} patients, {len(cases)} {plane} slices"
     return cases, [Finding("note", "volumes", words, len(files)), *findings]
+
+
+def _folder_of(file: VolumeFile, files: Sequence[VolumeFile]) -> tuple[str, ...]:
+    """Of files that name nobody: the folder, where there are several; else each is a patient of its own."""
+    folders = {PurePosixPath(one.name).parent for one in files}
+    mine = PurePosixPath(file.name).parent
+    return (f"folder {mine}",) if len(folders) > 1 and mine.parts else ()
+
+
+def _patients(people: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The patient of each volume: those that share what names them are one.
+
+    What all of several volumes have in common names nobody: an anonymous label.
+    """
+    shared = Counter(word for words in people.values() for word in words)
+    named = {
+        name: [word for word in words if shared[word] < len(people) or len(people) < _FEW]
+        for name, words in people.items()
+    }
+    numbers = {word: number for number, word in enumerate(sorted(shared))}
+    links = [[owner, len(named) + numbers[word]] for owner, words in enumerate(named.values()) for word in words]
+    groups = group_numbers(len(named) + len(numbers), np.array(links, int).reshape(-1, 2))
+    first: dict[int, str] = {}
+    for name, group in zip(named, groups.tolist()):
+        first.setdefault(group, name)
+    # One name in both domains: a study that holds CT and MRI is one patient.
+    words = {name: min(named[name], default=name) for name in named}
+    return {name: words[first[group]] for name, group in zip(named, groups.tolist())}
 
 
 def _refusing(reason: str):
@@ -134,7 +183,12 @@ def _open(file: VolumeFile, *, domain: str, window: tuple[float, float] | None, 
         notes.append(f"resampled to an even grid for {plane} slices")
     slices = slices_of(volume, plane)
     found = training_window(volume, slices, domain=domain, given=window)
-    return _Opened(slices, found, str(read.header.get("StudyInstanceUID", "") or ""), notes)
+    # By digests: who it is has no place in memory, messages or files of a run.
+    found_tags = {tag: str(read.header.get(tag, "") or "").strip() for tag in _WHO}
+    people = tuple(
+        f"{tag} {hashlib.sha256(value.encode()).hexdigest()[:16]}" for tag, value in found_tags.items() if value
+    )
+    return _Opened(slices, found, people, notes)
 
 
 def _loaded(opened: _Opened, number: int, *, label: str, kind: str) -> Loaded:

@@ -65,11 +65,13 @@ class VolumeListing:
         volumes: by name.
         others: how many other files there are, by ending.
         pictures: how many of those are picture files.
+        notes: DICOM files that were left out, such as localisers.
     """
 
     volumes: Sequence[VolumeFile]
     others: Counter
     pictures: int
+    notes: Sequence[str] = ()
 
 
 def list_volumes(source: Path, *, number: int | None = None) -> VolumeListing:
@@ -101,8 +103,9 @@ def list_volumes(source: Path, *, number: int | None = None) -> VolumeListing:
             others[path.suffix.lower()] += 1
             pictures += path.suffix.lower() in extensions()
     found = [_nifti(path, source, number) for path in niftis]
-    found += _named_series(find_series(dicoms), source)
-    return VolumeListing(sorted(found, key=lambda one: one.name), others, pictures)
+    series, left_out = find_series(dicoms)
+    found += _named_series(series, source)
+    return VolumeListing(sorted(found, key=lambda one: one.name), others, pictures, _words(left_out))
 
 
 def _of_file(path: Path, number: int | None) -> VolumeListing:
@@ -112,8 +115,15 @@ def _of_file(path: Path, number: int | None) -> VolumeListing:
     if kind != DICOM:
         return VolumeListing([], Counter([path.suffix.lower()]), int(path.suffix.lower() in extensions()))
     beside = [one for one in visible_files(path.parent, recursive=False) if _kind(one) == DICOM]
-    mine = [one for one in find_series(beside) if path in one.paths]
-    return VolumeListing(_named_series(mine, path.parent), Counter(), 0)
+    series, left_out = find_series(beside)
+    mine = [one for one in series if path in one.paths]
+    if not mine:
+        mine, left_out = find_series([path])
+    return VolumeListing(_named_series(mine, path.parent), Counter(), 0, _words(left_out))
+
+
+def _words(left_out: Counter) -> list[str]:
+    return [f"{count} DICOM {reason} left out" for reason, count in left_out.items()]
 
 
 def _kind(path: Path) -> str:

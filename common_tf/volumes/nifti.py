@@ -15,7 +15,9 @@ from common_tf.files import replace_file
 from common_tf.volumes.volume import BadVolume, Volume, one_line, refuse_size, refuse_values
 
 _GZIP = b"\x1f\x8b"
-_MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+_SPACE = 7
+_MILLIMETRES = {1: 1000.0, 3: 0.001}
+"""By the header's unit of space: metres and micrometres; 2 is mm, 0 unknown."""
 _MAGIC = {344: (b"n+1\0", b"ni1\0"), 4: (b"n+2\0", b"ni2\0")}
 _HEADER = 348
 
@@ -67,7 +69,7 @@ def read_nifti(path: Path, *, number: int | None = None) -> tuple[Volume, Sequen
     try:
         place = (..., *([number or 0] + [0] * (len(shape) - 4))) if len(shape) > 3 else ...
         voxels = np.asarray(image.dataobj[place], np.float32).reshape(shape[:3])
-    except (OSError, EOFError, ValueError, zlib.error, IndexError) as error:
+    except (OSError, EOFError, ValueError, OverflowError, zlib.error, IndexError) as error:
         raise BadVolume(f"truncated or corrupt ({one_line(error)})") from error
     missing = ~np.isfinite(voxels)
     if missing.any():
@@ -77,7 +79,7 @@ def read_nifti(path: Path, *, number: int | None = None) -> tuple[Volume, Sequen
         notes.append(f"{int(missing.sum()):,} voxels are no numbers and were taken as the lowest value")
     refuse_values(voxels)
     affine = np.array(image.affine, np.float64)
-    affine[:3] *= _MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
+    affine[:3] *= _MILLIMETRES.get(int(image.header["xyzt_units"]) & _SPACE, 1.0)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise BadVolume("its affine is none (a side of the grid has no length)")
     if not int(image.header["qform_code"]) and not int(image.header["sform_code"]):
@@ -124,5 +126,14 @@ def _opened(path: Path) -> nibabel.Nifti1Pair:
     kind = nibabel.Nifti1Image if content[344:348] == _MAGIC[344][0] else nibabel.Nifti2Image
     try:
         return kind.from_stream(io.BytesIO(content))
-    except (ImageFileError, HeaderDataError, OSError, ValueError, TypeError, IndexError) as error:
+    except (
+        ImageFileError,
+        HeaderDataError,
+        OSError,
+        ValueError,
+        TypeError,
+        IndexError,
+        KeyError,
+        OverflowError,
+    ) as error:
         raise BadVolume(f"a damaged header ({one_line(error)})") from error

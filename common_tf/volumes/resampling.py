@@ -6,6 +6,7 @@ from scipy import ndimage
 from common_tf.volumes.volume import AIR, HOUNSFIELD, Volume
 
 _AT_ONCE = 2**22
+_ROUNDING = 1e-3
 
 
 def regular(volume: Volume) -> Volume:
@@ -54,9 +55,16 @@ def resampled(volume: Volume, *, affine: np.ndarray, shape: tuple[int, int, int]
     for start in range(0, flat.size, _AT_ONCE):
         chosen = np.arange(start, min(start + _AT_ONCE, flat.size))
         indices = np.stack(np.unravel_index(chosen, shape), axis=-1)
-        found = indices_of(volume, indices @ affine[:3, :3].T + affine[:3, 3])
+        found = _onto_border(indices_of(volume, indices @ affine[:3, :3].T + affine[:3, 3]), volume.shape)
         flat[chosen] = ndimage.map_coordinates(volume.voxels, found.T, order=order, mode="constant", cval=outside)
     return Volume(voxels, np.array(affine, float), None, volume.unit, volume.modality, volume.frame_of_reference)
+
+
+def _onto_border(indices: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Places that rounding alone puts outside lie on the border: interpolation knows no tolerance there."""
+    last = np.array(shape) - 1
+    indices = np.where((indices < 0) & (indices > -_ROUNDING), 0, indices)
+    return np.where((indices > last) & (indices < last + _ROUNDING), last, indices)
 
 
 def indices_of(volume: Volume, world: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ def volume_window(
 ) -> tuple[tuple[float, float], str]:
     """Black and white of a volume that is to be translated.
 
-    What the user gives; else for a CT what the run's black and white are in HU; else, for an MRI, whose values have no
+    What the user gives; else what the run's black and white are, for a CT in HU; else, for an MRI, whose values have no
     unit, its own: the lowest value and the 99.5th percentile of the head, one scale for all of its slices.
 
     Args:
@@ -46,6 +46,9 @@ def volume_window(
         return given, f"{given[0]:g} is black and {given[1]:g} is white, as given"
     if not is_ct(domain):
         refuse_air(volume, domain=domain)
+        if preparation.physical is not None:
+            low, high = preparation.physical
+            return (low, high), f"{low:g} is black and {high:g} is white, as in the run's training"
         low, high = head_range(slices)
         return (low, high), f"{low:g} is black and {high:g} is white ({_WHITE_PERCENTILE} % of the head lie below)"
     refuse_no_air(volume, domain=domain)
@@ -131,13 +134,23 @@ def physical_values(scaled: np.ndarray, preparation: Preparation, *, domain: str
     return values, HOUNSFIELD, f"{domain} in HU, clipped to {low:g} to {high:g} as in the run's training"
 
 
+def may_be(modality: str, domain: str) -> bool:
+    """Whether what DICOM says of itself can be a domain's: CT a CT, MR all others; nothing said can be either.
+
+    Dose maps, segmentations and PET are neither, unless the domain has their name.
+    """
+    if not modality or modality == domain.upper():
+        return True
+    return modality == ("CT" if is_ct(domain) else "MR")
+
+
 def refuse_modality(volume: Volume, *, domain: str) -> None:
     """Refuses a series that says it is something else than the run translates.
 
     Raises:
         BadVolume: CT where MRI is wanted, or the other way round.
     """
-    if volume.modality and (volume.modality == "CT") != is_ct(domain):
+    if not may_be(volume.modality, domain):
         raise BadVolume(f"says that it is {volume.modality}, and {domain} is wanted here; take the other --direction")
 
 

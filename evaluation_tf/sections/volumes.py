@@ -45,6 +45,8 @@ _COLUMNS = (
     Column("dice_air", "Dice, air", "overlap of voxels below -200 HU inside the head", "higher"),
 )
 _BINS = 64
+_MEAN_BINS, _ERROR_BINS = 128, 96
+_MEAN_SHOWN, _ERRORS_SHOWN = (-1024.0, 2000.0), (-1500.0, 1500.0)
 _SHOWN, _ERROR_SHOWN = (-200.0, 400.0), 500.0
 
 
@@ -71,31 +73,59 @@ def build(context: Context) -> Section | None:
     )
     if len(pairs) < 5:
         section.warnings.append(f"{len(pairs)} patients: intervals over so few say little of others")
-    loaded = _loaded(pairs, source, target)
-    tables = [_table_counts(one) for one in loaded]
+    tables = [_table_counts(_loaded(pair, source, target)) for pair in pairs]
     values: dict[str, list[Mapping[str, float]]] = {}
-    made = []
-    for number, (pair, one) in enumerate(
-        progress(list(zip(pairs, loaded)), total=len(pairs), words="translating volumes")
-    ):
-        result = _translated(outputs, one, source, target, pair)
-        made.append(result)
-        predictions = {"translator": result.voxels, "window": _windowed(one.truth.voxels, outputs, target)}
-        if len(loaded) > 1:
+    density = _Density()
+    # One patient at a time is in memory.
+    for number, pair in enumerate(progress(pairs, total=len(pairs), words="translating volumes")):
+        one = _loaded(pair, source, target)
+        made = _translated(outputs, one, source, target, pair)
+        density.add(one.truth.voxels[one.mask], made.voxels[one.mask])
+        predictions = {"translator": made.voxels, "window": _windowed(one.truth.voxels, outputs, target)}
+        if len(pairs) > 1:
             others = [counts for index, counts in enumerate(tables) if index != number]
             predictions["table"], predictions["mean"] = _from_others(one, others)
         for key, voxels in predictions.items():
             values.setdefault(key, []).append(_figures(one, voxels))
         section.warnings += [f"{pair.patient}: {note}" for note in one.notes]
     section.tables += [_summary(values, source, target), _by_patient(pairs, values["translator"])]
-    section.figures += _pictures(context, pairs, loaded, made, values["translator"], source, target)
+    order = np.argsort([one["mae"] for one in values["translator"]])
+    for word, index in {"median": order[len(order) // 2], "worst": order[-1]}.items():
+        section.figures.append(_planes(context, outputs, pairs[index], word, source, target))
+    section.figures.append(_bland_altman(context, density, len(pairs)))
     section.card = _card(section.tables[0], len(pairs))
     return section
 
 
-def _loaded(pairs: list[VolumePair], source: str, target: str) -> list[LoadedPair]:
+class _Density:
+    """Of error against the mean of both, over voxels of all patients, without keeping them."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros((_MEAN_BINS, _ERROR_BINS))
+        self.n, self.sum, self.squares = 0, 0.0, 0.0
+
+    def add(self, truth: np.ndarray, made: np.ndarray) -> None:
+        """Adds the voxels of a patient, in HU."""
+        middle, error = (truth + made) / 2, (made - truth).astype(np.float64)
+        self.counts += np.histogram2d(middle, error, (_MEAN_BINS, _ERROR_BINS), (_MEAN_SHOWN, _ERRORS_SHOWN))[0]
+        self.n += error.size
+        self.sum += float(error.sum())
+        self.squares += float((error**2).sum())
+
+    @property
+    def bias(self) -> float:
+        """Mean error."""
+        return self.sum / self.n
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the error."""
+        return float(np.sqrt(max(0.0, self.squares / self.n - self.bias**2)))
+
+
+def _loaded(pair: VolumePair, source: str, target: str) -> LoadedPair:
     try:
-        return [pair.load(source, target) for pair in pairs]
+        return pair.load(source, target)
     except BadVolume as error:
         raise UserError(f"--pairs: {error}; mend or remove it") from error
 
@@ -139,7 +169,7 @@ def _figures(one: LoadedPair, voxels: np.ndarray) -> dict[str, float]:
     dice = tissue_dice(truth, voxels, mask)
     return {
         "mae": mean_absolute_error(truth, voxels, mask),
-        "psnr": peak_signal_to_noise(truth, voxels, mask),
+        "psnr": psnr if np.isfinite(psnr := peak_signal_to_noise(truth, voxels, mask)) else float("nan"),
         "ms_ssim": multi_scale_ssim(truth, voxels, mask),
         **{f"bias_{name}": value for name, value in tissue_bias(truth, voxels, mask).items()},
         "between": slice_disagreement(truth, voxels, mask),
@@ -176,27 +206,26 @@ def _by_patient(pairs: list[VolumePair], values: list[Mapping[str, float]]) -> T
     return Table("volumes_patients", "patient by patient", _COLUMNS, rows)
 
 
-def _pictures(context: Context, pairs, loaded, made, values, source: str, target: str) -> list[Figure]:
-    """Three planes of the median and the worst patient with the error, and a Bland-Altman plot."""
+def _planes(context: Context, outputs: Translations, pair: VolumePair, word: str, source: str, target: str) -> Figure:
+    """Three planes of a patient: input, truth, output and error."""
     context.figures.mkdir(parents=True, exist_ok=True)
-    order = np.argsort([one["mae"] for one in values])
-    figures = []
-    for word, index in dict([("median", order[len(order) // 2]), ("worst", order[-1])]).items():
-        one, file = loaded[index], f"volume_{word}.png"
-        rows = {source: (one.source, None), target: (one.truth, _SHOWN), "synthetic": (made[index], _SHOWN)}
-        error = one.truth.with_voxels(
-            np.where(one.mask, np.abs(made[index].voxels - one.truth.voxels), 0), unit="", modality=""
-        )
-        rows["|error|"] = error, (0.0, _ERROR_SHOWN)
-        columns = [[_middle(volume, plane, shown) for volume, shown in rows.values()] for plane in PLANES]
-        footer = f"rows: {', '.join(rows)}; synthetic, not for diagnosis"
-        save_grid(context.figures / file, columns, titles=list(PLANES), footer=footer)
-        caption = (
-            f"The {word} patient by MAE ({pairs[index].patient}): {source}, real {target}, synthetic {target} "
-            f"({_SHOWN[0]:g} to {_SHOWN[1]:g} HU) and the error in the head (white is {_ERROR_SHOWN:g} HU or more)."
-        )
-        figures.append(Figure(file, caption, caption))
-    return [*figures, _bland_altman(context, loaded, made)]
+    one, file = _loaded(pair, source, target), f"volume_{word}.png"
+    made = _translated(outputs, one, source, target, pair)
+    error = np.where(one.mask, np.abs(made.voxels - one.truth.voxels), 0)
+    rows = {
+        source: (one.source, None),
+        target: (one.truth, _SHOWN),
+        "synthetic": (made, _SHOWN),
+        "|error|": (one.truth.with_voxels(error, unit="", modality=""), (0.0, _ERROR_SHOWN)),
+    }
+    columns = [[_middle(volume, plane, shown) for volume, shown in rows.values()] for plane in PLANES]
+    footer = f"rows: {', '.join(rows)}; synthetic, not for diagnosis"
+    save_grid(context.figures / file, columns, titles=list(PLANES), footer=footer)
+    caption = (
+        f"The {word} patient by MAE ({pair.patient}): {source}, real {target}, synthetic {target} "
+        f"({_SHOWN[0]:g} to {_SHOWN[1]:g} HU) and the error in the head (white is {_ERROR_SHOWN:g} HU or more)."
+    )
+    return Figure(file, caption, caption)
 
 
 def _middle(volume: Volume, plane: str, shown: tuple[float, float] | None) -> np.ndarray:
@@ -207,23 +236,19 @@ def _middle(volume: Volume, plane: str, shown: tuple[float, float] | None) -> np
     return np.clip((picture - low) / (high - low), 0, 1)
 
 
-def _bland_altman(context: Context, loaded: list[LoadedPair], made: list[Volume]) -> Figure:
-    """Error against the mean of both, over voxels of all patients (Bland and Altman 1986), as a density."""
-    both = [(one.truth.voxels[one.mask], other.voxels[one.mask]) for one, other in zip(loaded, made)]
-    truth, synthetic = (np.concatenate(part) for part in zip(*both))
-    middle, error = (truth + synthetic) / 2, synthetic - truth
-    bias, spread = float(error.mean()), 1.96 * float(error.std())
+def _bland_altman(context: Context, density: _Density, patients: int) -> Figure:
+    """Error against the mean of both (Bland and Altman 1986)."""
+    low, high = (density.bias + sign * 1.96 * density.deviation for sign in (-1, 1))
     figure, axes = plt.subplots(figsize=(6, 4.5), layout="constrained")
-    axes.hexbin(middle, error, gridsize=80, bins="log", cmap="Greys", mincnt=1)
-    for level, style in ((bias, "-"), (bias - spread, ":"), (bias + spread, ":")):
+    counts = np.log10(np.where(density.counts > 0, density.counts, np.nan)).T
+    axes.imshow(counts, origin="lower", extent=(*_MEAN_SHOWN, *_ERRORS_SHOWN), aspect="auto", cmap="Greys")
+    for level, style in ((density.bias, "-"), (low, ":"), (high, ":")):
         axes.axhline(level, ls=style, color="tab:red")
     axes.set_xlabel("mean of real and synthetic, HU")
     axes.set_ylabel("synthetic - real, HU")
-    axes.set_title(f"bias {bias:.0f} HU, 95 % of voxels within {bias - spread:.0f} to {bias + spread:.0f}")
+    axes.set_title(f"bias {density.bias:.0f} HU, limits of agreement {low:.0f} to {high:.0f} HU")
     save_figure(figure, context.figures / "bland_altman.png")
-    caption = (
-        f"Bland-Altman over {len(error):,} voxels of {len(loaded)} patients; voxels of one head are not independent."
-    )
+    caption = f"Bland-Altman, {density.n:,} voxels of {patients} patients (log density), not independent in a head."
     return Figure("bland_altman.png", caption, caption)
 
 

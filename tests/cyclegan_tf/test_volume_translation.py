@@ -137,6 +137,25 @@ def test_a_folder_is_translated_as_a_whole_or_not_at_all(run, heads, tmp_path, c
     assert "bad.nii.gz: truncated" in said and said.count("\n") == 1 and not (tmp_path / "new").exists()
 
 
+def test_results_never_mix_and_never_take_each_others_names(run, heads, tmp_path, capsys):
+    for kind in ("ct", "mri"):
+        shutil.copytree(heads / kind, tmp_path / kind / "p1")
+    assert _translate(run, tmp_path / "ct", tmp_path / "out") == 0
+    assert _translate(run, tmp_path / "mri", tmp_path / "out", direction="MRI2CT") == 2
+    assert "was made of something else" in capsys.readouterr().err
+    # A series that has become shorter leaves nothing of its older translation.
+    for name in ("0012.dcm", "0013.dcm"):
+        (tmp_path / "ct" / "p1" / name).unlink()
+    assert _translate(run, tmp_path / "ct", tmp_path / "out") == 0
+    assert len(list((tmp_path / "out" / "p1").iterdir())) == 11
+    # A file and a series of one name, and files that differ in their endings.
+    shutil.copy(heads / "ct.nii.gz", tmp_path / "ct" / "p1.nii.gz")
+    write_nifti(tmp_path / "ct" / "P1.nii", read_nifti(heads / "ct.nii.gz")[0])
+    assert _translate(run, tmp_path / "ct", tmp_path / "all", "--format", "nifti") == 0
+    made = {path.name.lower() for path in (tmp_path / "all").iterdir()}
+    assert len(made) == 7 and sum(name.endswith("_planes.png") for name in made) == 3
+
+
 def test_what_cannot_be_right_is_refused_in_a_line(run, heads, tmp_path, capsys):
     volume, _ = read_nifti(heads / "ct.nii.gz")
     scaled = volume.with_voxels((volume.voxels + 1024) / 4096, unit="", modality="")
@@ -154,6 +173,8 @@ def test_what_cannot_be_right_is_refused_in_a_line(run, heads, tmp_path, capsys)
         (tmp_path / "several.nii.gz", ("--volume", "2"), "no number 2"),
         (tmp_path / "mixed", (), "1 picture files beside volumes"),
         (tmp_path / "a.png", ("--keep-identity",), "--keep-identity: is for volumes"),
+        (heads / "ct.nii.gz", ("--keep-identity",), "--keep-identity: is for DICOM"),
+        (heads / "ct", ("--volume", "0"), "--volume: is for NIfTI"),
     ):
         assert _translate(run, source, tmp_path / "out", *more) == 2, message
         said = capsys.readouterr().err

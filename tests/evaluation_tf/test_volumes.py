@@ -117,6 +117,26 @@ def test_patients_of_the_training_are_left_out_and_another_space_is_refused(run,
     assert "different frames of reference" in said and said.count("\n") == 1 and not (tmp_path / "r").exists()
 
 
+def test_pairs_that_are_no_hu_or_miss_their_mask_or_a_side_are_named(run, folder, tmp_path, capsys):
+    pairs = tmp_path / "pairs"
+    shutil.copytree(folder / "pairs" / "p100", pairs / "p")
+    shutil.copytree(folder / "pairs" / "p100", pairs / "half")
+    (pairs / "half" / "CT.nii.gz").unlink()
+    volume, _ = read_nifti(pairs / "p" / "CT.nii.gz")
+    write_nifti(pairs / "p" / "CT.nii.gz", volume.with_voxels(volume.voxels + 1024, unit="", modality=""))
+    assert _run(evaluate, "--translator", run, "--pairs", pairs, "--output", tmp_path / "r") == 2
+    said = capsys.readouterr()
+    assert "left out, with one side only: half" in said.out and "no HU" in said.err and said.err.count("\n") == 1
+    write_nifti(pairs / "p" / "CT.nii.gz", volume)
+    mask, _ = read_nifti(pairs / "p" / "mask.nii.gz")
+    moved = mask.affine.copy()
+    moved[0, 3] += 2000
+    write_nifti(pairs / "p" / "mask.nii.gz", type(mask)(mask.voxels, moved))
+    assert _run(evaluate, "--translator", run, "--pairs", pairs, "--output", tmp_path / "r") == 2
+    said = capsys.readouterr().err
+    assert "in the mask; do they lie in one space?" in said and said.count("\n") == 1
+
+
 def test_a_run_of_8_bit_pictures_gets_no_figures_in_hu(folder, tmp_path, capsys):
     words = ("--translator", "checkpoints/ct_mri_fast", "--pairs", folder / "pairs", "--output", tmp_path / "r")
     assert _run(evaluate, *words) == 2

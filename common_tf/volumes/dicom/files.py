@@ -1,6 +1,7 @@
 """Which files of a folder are DICOM, and to which series each belongs."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ warnings.filterwarnings("ignore", module=r"pydicom\.")
 _PREFIX = b"DICM"
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
 _LOCALISER = "LOCALIZER"
+_SAME_DIRECTION, _SAME_ECHO = 0.02, 0.01
 _HEADER_TAGS = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "SeriesDescription", "SeriesNumber", "Rows",
     "Columns", "NumberOfFrames", "SamplesPerPixel", "ImageType", "ImageOrientationPatient", "ImagePositionPatient",
-    "EchoTime", "EchoNumbers", "AcquisitionNumber", "TemporalPositionIdentifier",
+    "EchoTime", "EchoNumbers", "AcquisitionNumber", "TemporalPositionIdentifier", "PatientID", "StudyInstanceUID",
 )  # fmt: skip
 
 
@@ -31,18 +33,14 @@ class Series:
     """Files of one series that show one stack of slices.
 
     Attributes:
-        uid: SeriesInstanceUID.
         description: SeriesDescription, for a person who has to choose.
         modality: ``CT``, ``MR``, ...
         paths: its files, in no order.
-        notes: what was left out, such as localisers.
     """
 
-    uid: str
     description: str
     modality: str
     paths: Sequence[Path]
-    notes: Sequence[str] = ()
 
     def words(self) -> str:
         """The series in one line."""
@@ -87,38 +85,61 @@ def interpreting(path: Path) -> Iterator[None]:
         raise BadVolume(f"{path.name}: truncated or corrupt DICOM ({one_line(error)})") from error
 
 
-def find_series(paths: Iterable[Path]) -> list[Series]:
+def find_series(paths: Iterable[Path]) -> tuple[list[Series], Counter]:
     """Sorts DICOM files into stacks.
 
-    Slices belong together that have one series, one size, one orientation, one echo. Localisers and files without
-    pixels (structure sets, reports) are left out with a note. What lies twice in one place is told apart by its
-    acquisition where that does it.
+    Slices belong together that have one patient, one study, one series (without its UID: one folder), one size, one
+    orientation and one echo. Localisers and files without pixels (structure sets, reports) are left out, and so are
+    single pictures beside whole stacks. What lies twice in one place is told apart by its acquisition where that does
+    it.
 
     Args:
         paths: DICOM files of any order and with any names.
 
     Returns:
-        Stacks in the order of their series' numbers.
+        Stacks in the order of their series' numbers, and how many files were left out, by the reason.
 
     Raises:
         BadVolume: a file that cannot be read.
     """
-    stacks: dict[tuple, list[tuple[Path, Dataset]]] = {}
-    left_out: dict[str, dict[str, int]] = {}
+    stacks: list[tuple[_Stack, list[tuple[Path, Dataset]]]] = []
+    by_series: dict[tuple, list[int]] = {}
+    left_out: Counter[str] = Counter()
     for path in paths:
         header = read_header(path)
         with interpreting(path):
-            uid, reason, stack = str(header.get("SeriesInstanceUID", "")), _left_out(header), _stack(header)
+            reason, stack = _left_out(header), _stack(header, path)
         if reason:
-            counted = left_out.setdefault(uid, {})
-            counted[reason] = counted.get(reason, 0) + 1
-        else:
-            stacks.setdefault(stack, []).append((path, header))
-    found = []
-    for key, members in sorted(stacks.items(), key=lambda item: item[0][:2]):
-        notes = tuple(f"{count} {reason} left out" for reason, count in left_out.get(key[1], {}).items())
-        found += [_series(part, key[1], notes) for part in _acquisitions(members)]
-    return found
+            left_out[reason] += 1
+            continue
+        mine = by_series.setdefault(stack.series, [])
+        found = next((index for index in mine if stacks[index][0].takes(stack)), None)
+        if found is None:
+            found = len(stacks)
+            mine.append(found)
+            stacks.append((stack, []))
+        stacks[found][1].append((path, header))
+    parts = [part for _, members in sorted(stacks, key=lambda one: one[0].order) for part in _acquisitions(members)]
+    whole = [part for part in parts if len(part) > 1 or _frames_of(part[0][1]) > 1]
+    if whole and len(whole) < len(parts):
+        left_out["single picture(s)"] += len(parts) - len(whole)
+    return [_series(part) for part in whole or parts], left_out
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """What slices of one stack have in common."""
+
+    order: tuple[int, str]
+    series: tuple
+    orientation: np.ndarray
+    echo: float
+
+    def takes(self, other: "_Stack") -> bool:
+        """Whether another slice of the series lies in this stack."""
+        if self.orientation.size != other.orientation.size or abs(self.echo - other.echo) > _SAME_ECHO:
+            return False
+        return not self.orientation.size or bool(np.abs(self.orientation - other.orientation).max() < _SAME_DIRECTION)
 
 
 def slice_normal(orientation: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -132,15 +153,22 @@ def _left_out(header: Dataset) -> str:
     return "" if "Rows" in header else "file(s) without an image"
 
 
-def _stack(header: Dataset) -> tuple:
-    """What slices of one stack have in common: the series' number and UID, then the rest."""
-    orientation = header.get("ImageOrientationPatient", None)
-    turned = tuple(round(float(one), 2) + 0.0 for one in orientation) if orientation else ()
-    number = header.get("SeriesNumber", None)
-    several = str(header.get("SOPInstanceUID", "")) if int(header.get("NumberOfFrames", None) or 1) > 1 else ""
-    echo = str(header.get("EchoTime", None) or ""), str(header.get("EchoNumbers", None) or "")
+def _stack(header: Dataset, path: Path) -> _Stack:
+    uid = str(header.get("SeriesInstanceUID", "") or "")
     size = header.get("Rows", None), header.get("Columns", None)
-    return int(number or 0), str(header.get("SeriesInstanceUID", "")), *size, turned, *echo, several
+    several = str(header.get("SOPInstanceUID", "")) if _frames_of(header) > 1 else ""
+    echo_number = str(header.get("EchoNumbers", None) or "")
+    who = str(header.get("PatientID", "") or ""), str(header.get("StudyInstanceUID", "") or "")
+    return _Stack(
+        order=(int(header.get("SeriesNumber", None) or 0), uid),
+        series=(uid or path.parent, *who, *size, echo_number, several),
+        orientation=np.asarray(header.get("ImageOrientationPatient", None) or (), float),
+        echo=float(header.get("EchoTime", None) or 0.0),
+    )
+
+
+def _frames_of(header: Dataset) -> int:
+    return int(header.get("NumberOfFrames", None) or 1)
 
 
 def _acquisitions(members: list[tuple[Path, Dataset]]) -> list[list[tuple[Path, Dataset]]]:
@@ -161,14 +189,12 @@ def _lie_twice(members: list[tuple[Path, Dataset]]) -> bool:
     return len(set(places)) < len(places)
 
 
-def _series(members: list[tuple[Path, Dataset]], uid: str, notes: tuple[str, ...]) -> Series:
+def _series(members: list[tuple[Path, Dataset]]) -> Series:
     first = members[0][1]
     return Series(
-        uid=uid,
         description=str(first.get("SeriesDescription", "") or ""),
         modality=str(first.get("Modality", "") or ""),
         paths=[path for path, _ in members],
-        notes=notes,
     )
 
 

@@ -13,7 +13,7 @@ from common_tf.volumes.dicom.files import Series, interpreting, slice_normal
 from common_tf.volumes.volume import AIR, HOUNSFIELD, BadVolume, Volume, placed, refuse_size, refuse_values
 
 _SAME_PLACE = 0.01
-_GAP, _GAP_ANYWHERE = 1.5, 4.0
+_GAP, _SAME_STEP, _PROTOCOL = 1.5, 0.2, 3
 _TO_RAS = np.array([-1.0, -1.0, 1.0])
 _PLUGINS = "pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
 
@@ -47,12 +47,14 @@ def read_series(series: Series) -> tuple[Volume, Dataset, Sequence[str]]:
         BadVolume: a damaged file, colours, no positions, slices that do not fit together, a gap, one slice, nothing to
             see, or a compression whose plug-in is missing.
     """
-    notes = list(series.notes)
+    notes: list[str] = []
     frames: list[_Frame] = []
     header: Dataset | None = None
     for path in series.paths:
         with interpreting(path):
             dataset = pydicom.dcmread(path, force=True)
+            if header is None and "Rows" in dataset:
+                refuse_size((int(dataset.Rows), int(dataset.Columns), len(series.paths)))
             frames += _frames(dataset, path)
         if header is None:
             header = dataset
@@ -71,12 +73,15 @@ def read_series(series: Series) -> tuple[Volume, Dataset, Sequence[str]]:
     _refuse_gap(positions, frames)
     affine, uneven = placed((columns * _TO_RAS).T, positions)
     modality = str(header.get("Modality", "") or "")
-    unit = HOUNSFIELD if modality == "CT" and _has_rescale(header) else ""
+    kind = str(header.get("RescaleType", "") or HOUNSFIELD)
+    unit = HOUNSFIELD if modality == "CT" and _has_rescale(header) and kind == HOUNSFIELD else ""
     # DICOM stores rows first; i counts columns.
     voxels = np.stack([frame.values.T for frame in frames], axis=-1)
     _fill_padding(voxels, frames, AIR if unit else None)
     refuse_values(voxels)
     frame_of_reference = str(header.get("FrameOfReferenceUID", "") or "")
+    if header.get("PhotometricInterpretation", "") == "MONOCHROME1":
+        notes.append("is meant to be shown with low values bright (MONOCHROME1); its values are taken as they are")
     if uneven is not None:
         notes.append(f"uneven slices: {_steps(positions).min():.2f} to {_steps(positions).max():.2f} mm apart")
     volume = Volume(voxels, affine, uneven, unit, modality, frame_of_reference)
@@ -92,6 +97,8 @@ def _frames(dataset: Dataset, path: Path) -> list[_Frame]:
         raise BadVolume(f"{path.name}: a mosaic of several slices in one picture; export it as single slices")
     refuse_size((int(dataset.Rows), int(dataset.Columns), int(dataset.get("NumberOfFrames", 1) or 1)))
     stored = _stored(dataset, path)
+    if stored.ndim == 2:
+        stored = stored[None] if "PerFrameFunctionalGroupsSequence" in dataset else stored
     if stored.ndim == 2:
         return [_frame(stored, dataset, [dataset], path.name)]
     shared = _first(dataset, "SharedFunctionalGroupsSequence")
@@ -147,7 +154,8 @@ def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
     value = dataset.get("PixelPaddingValue", None)
     if value is None:
         return None
-    ends = [int(value), int(dataset.get("PixelPaddingRangeLimit", None) or value)]
+    limit = dataset.get("PixelPaddingRangeLimit", None)
+    ends = [int(value), int(value if limit is None else limit)]
     if dataset.get("PixelRepresentation", 0):
         # Files that state it as unsigned mean the same bits.
         ends = [end - 2**16 if end >= 2**15 else end for end in ends]
@@ -192,19 +200,16 @@ def _ordered(frames: list[_Frame], notes: list[str]) -> list[_Frame]:
 
 
 def _refuse_gap(positions: np.ndarray, frames: Sequence[_Frame]) -> None:
-    """A step that is longer than those on both its sides is a slice that is not there; a lasting change is a protocol.
-
-    At an end, where one side is not known, only a much longer step is.
-    """
+    """One or two steps that are longer than those beside them are slices that are not there; three are a protocol."""
     steps = _steps(positions)
-    for k, step in enumerate(steps):
-        beside = steps[max(k - 1, 0) : k + 2]
-        others = np.sort(beside)[:-1]
-        lone = len(beside) == 3 and step > _GAP * others.max()
-        if lone or step > _GAP_ANYWHERE * np.median(steps):
+    starts = [0, *(np.flatnonzero(np.abs(np.diff(steps)) > _SAME_STEP * steps[:-1]) + 1), len(steps)]
+    parts = [(start, end, float(np.median(steps[start:end]))) for start, end in zip(starts[:-1], starts[1:])]
+    for number, (start, end, step) in enumerate(parts):
+        beside = [parts[other][2] for other in (number - 1, number + 1) if 0 <= other < len(parts)]
+        if end - start < _PROTOCOL and beside and step > _GAP * min(beside):
             raise BadVolume(
-                f"{frames[k].name} and {frames[k + 1].name} lie {step:.1f} mm apart, slices beside them "
-                f"{float(others.max(initial=0.0)) or step:.1f} mm: slices are missing"
+                f"{frames[start].name} and {frames[start + 1].name} lie {step:.1f} mm apart, slices beside them "
+                f"{min(beside):.1f} mm: slices are missing"
             )
 
 

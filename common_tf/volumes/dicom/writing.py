@@ -47,10 +47,12 @@ def write_series(
         The files.
     """
     series, number = generate_uid(), _series_number(source)
+    identity = _identity(source, keep_identity)
     width = max(4, len(str(volume.shape[2])))
     files = []
     for k in range(volume.shape[2]):
-        dataset = _image(volume, k, source, keep_identity)
+        dataset = _image(volume, k, source)
+        dataset.update(identity)
         dataset.SeriesInstanceUID, dataset.SeriesNumber, dataset.SeriesDescription = series, number, description[:64]
         dataset.DerivationDescription = derivation[:1024]
         files.append(Path(folder) / f"{k + 1:0{width}d}.dcm")
@@ -58,7 +60,7 @@ def write_series(
     return files
 
 
-def _image(volume: Volume, k: int, source: Dataset, keep_identity: bool) -> FileDataset:
+def _image(volume: Volume, k: int, source: Dataset) -> FileDataset:
     is_ct = volume.modality == "CT"
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage if is_ct else MRImageStorage
@@ -66,15 +68,14 @@ def _image(volume: Volume, k: int, source: Dataset, keep_identity: bool) -> File
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if is_ct else "OTHER"]
     dataset.Modality, dataset.Manufacturer = volume.modality, _MANUFACTURER
     dataset.PatientPosition = str(source.get("PatientPosition", "") or "")
     dataset.BodyPartExamined, dataset.AcquisitionNumber = "HEAD", None
     dataset.InstanceNumber = k + 1
     dataset.ImageComments = "Synthetic. Research only, not for diagnosis."
-    dataset.BurnedInAnnotation = "NO"
-    _identify(dataset, source, keep_identity)
+    # What is written into the source's pixels may still be read in these.
+    dataset.BurnedInAnnotation = "YES" if source.get("BurnedInAnnotation", None) == "YES" else "NO"
     _place(dataset, volume, k)
     _fill(dataset, volume, k)
     if is_ct:
@@ -86,7 +87,10 @@ def _image(volume: Volume, k: int, source: Dataset, keep_identity: bool) -> File
     return dataset
 
 
-def _identify(dataset: Dataset, source: Dataset, keep_identity: bool) -> None:
+def _identity(source: Dataset, keep_identity: bool) -> Dataset:
+    """Who it is of and in which space it lies: one answer for all slices."""
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
     for name in IDENTITY:
         value = source.get(name, None) if keep_identity else None
         setattr(dataset, name, value if value not in (None, "") else None)
@@ -95,13 +99,14 @@ def _identify(dataset: Dataset, source: Dataset, keep_identity: bool) -> None:
             setattr(dataset, name, _remapped(source.get(name, None)))
     if keep_identity:
         dataset.SpecificCharacterSet = source.get("SpecificCharacterSet", None) or "ISO_IR 192"
-        return
+        return dataset
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "made anew from pixels; PS3.15 basic profile"
     method = Dataset()
     method.CodeValue, method.CodingSchemeDesignator = "113100", "DCM"
     method.CodeMeaning = "Basic Application Confidentiality Profile"
     dataset.DeidentificationMethodCodeSequence = DicomSequence([method])
+    return dataset
 
 
 def _remapped(uid: UID | None) -> UID:

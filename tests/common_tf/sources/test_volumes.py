@@ -36,8 +36,50 @@ def test_a_volume_is_a_patient_and_slices_without_a_head_are_left_out(folder):
     assert len(groups) == 8 and all(len(mine) == 1 for mine in groups.values())
     assert len(set.union(*groups.values())) == 8 and dataset.group_word == "patients"
     words = [finding.text for finding in dataset.findings]
-    assert any("CT: 4 volumes, 40 axial slices; a volume is a patient" in text for text in words)
+    assert any("CT: 4 volumes of 4 patients, 40 axial slices" in text for text in words)
     assert any("each volume has its own black and white" in text for text in words)
+
+
+def _volume(seed: int, spacing=(8.0, 8.0, 32.0)):
+    return draw_head(seed, spacing=spacing).ct
+
+
+def test_series_of_one_person_and_files_of_one_folder_are_one_patient(tmp_path):
+    import pydicom
+
+    for number in range(4):
+        files = write_drawn(tmp_path / "trainA", _volume(number), name=f"s{number}", as_dicom=True)
+        for file in files.iterdir():
+            dataset = pydicom.dcmread(file)
+            dataset.PatientID = "same" if number < 2 else f"p{number}"
+            dataset.save_as(file)
+    for patient, name in (("p1", "t1"), ("p1", "t2"), ("p2", "t1")):
+        head = draw_head(60, spacing=(8.0, 8.0, 32.0)).mri
+        write_drawn(tmp_path / "trainB" / patient, head, name=name, as_dicom=False)
+    (tmp_path / "patients.csv").write_text("file,patient\ntrainA/s2,other\ntrainA/s3,other\n")
+    for named in (True, False):
+        if not named:
+            (tmp_path / "patients.csv").unlink()
+        source = folder_source(tmp_path, domains=DOMAINS)
+        who = {case.name.split("#")[0]: case.patient for case in source.cases}
+        assert who["trainA/s0"] == who["trainA/s1"] and "same" not in who["trainA/s0"]
+        assert (who["trainA/s2"] == who["trainA/s3"]) == named
+        assert who["trainB/p1/t1.nii.gz"] == who["trainB/p1/t2.nii.gz"] != who["trainB/p2/t1.nii.gz"]
+
+
+def test_a_patient_that_all_volumes_name_is_nobody(tmp_path):
+    import pydicom
+
+    for number in range(3):
+        files = write_drawn(tmp_path / "trainA", _volume(number), name=f"s{number}", as_dicom=True)
+        for file in files.iterdir():
+            dataset = pydicom.dcmread(file)
+            dataset.PatientID = "ANON"
+            dataset.save_as(file)
+    write_drawn(tmp_path / "trainB", draw_head(60, spacing=(8.0, 8.0, 32.0)).mri, name="m", as_dicom=False)
+    source = folder_source(tmp_path, domains=DOMAINS)
+    assert len({case.patient for case in source.cases if "CT" in case.files}) == 3
+    assert any("an anonymous label" in finding.text for finding in source.findings)
 
 
 def test_a_slice_is_what_the_volume_holds_in_its_window_with_square_pixels(folder):

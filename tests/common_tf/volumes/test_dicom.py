@@ -19,7 +19,7 @@ _have_files = pytest.mark.skipif(not _FILES.is_dir(), reason="pydicom was instal
 
 
 def _read(files):
-    (series,) = find_series(files)
+    (series,), _ = find_series(files)
     return read_series(series)
 
 
@@ -37,7 +37,7 @@ def test_a_series_comes_back_whatever_its_files_are_called(marked, write_dicom, 
 @pytest.mark.parametrize("tilt, uneven", [(0.0, False), (18.0, False), (0.0, True), (-22.0, True)])
 def test_landmarks_lie_where_the_tags_say(tilt, uneven, marked, write_dicom):
     """Gantry tilt and uneven slices: every slice has its own position, and none is resampled."""
-    heights = np.array([0.0, 4.0, 8.0, 15.0, 22.0]) if uneven else 4.0 * np.arange(5)
+    heights = np.array([0.0, 4.0, 8.0, 13.0, 18.0]) if uneven else 4.0 * np.arange(5)
     slope = np.tan(np.deg2rad(tilt))
 
     def spoil(dataset, k):
@@ -100,7 +100,7 @@ def test_acquisitions_of_one_series_are_told_apart(marked, write_dicom):
             dataset = pydicom.dcmread(file)
             dataset.AcquisitionNumber = number
             dataset.save_as(file)
-    found = find_series([*first, *second])
+    found, _ = find_series([*first, *second])
     assert len(found) == 2 and [read_series(one)[0].voxels.max() for one in found] == [300.0, 305.0]
 
 
@@ -112,9 +112,15 @@ def test_localisers_and_files_without_pixels_are_left_out_with_a_line(marked, wr
     for name in ("Rows", "Columns", "PixelData"):
         delattr(report, name)
     report.save_as(tmp_path / "report.dcm")
-    volume, _, notes = _read([tmp_path / "localiser.dcm", tmp_path / "report.dcm", *files])
-    assert volume.shape == marked.shape
-    assert notes == ["1 localiser(s) left out", "1 file(s) without an image left out"]
+    report.SeriesInstanceUID = "1.2.3.4"  # of a series of its own, as they usually are
+    report.save_as(tmp_path / "report.dcm")
+    screen = pydicom.dcmread(files[0])
+    screen.SeriesInstanceUID = "1.2.3.5"
+    screen.save_as(tmp_path / "screen.dcm")
+    (series,), left_out = find_series([tmp_path / f"{name}.dcm" for name in ("localiser", "report", "screen")] + files)
+    assert read_series(series)[0].shape == marked.shape
+    assert left_out == {"localiser(s)": 1, "file(s) without an image": 1, "single picture(s)": 1}
+    assert "1 DICOM localiser(s) left out" in list_volumes(tmp_path).notes
 
 
 def test_an_enhanced_file_says_where_each_of_its_frames_lies(marked, tmp_path):
@@ -163,6 +169,8 @@ def _without(name):
         (_without("ImageOrientationPatient"), "does not say where"),
         (_without("PixelSpacing"), "how large its pixels are"),
         (lambda d, k: setattr(d, "ImagePositionPatient", [5, 7, 30 + 4 * k + 8 * (k > 2)]), "slices are missing"),
+        (lambda d, k: setattr(d, "ImagePositionPatient", [5, 7, 30 + 4 * k + 5 * (k > 2) + 5 * (k > 1)]), "missing"),
+        (lambda d, k: setattr(d, "ImagePositionPatient", [5, 7, 30 + 4 * k + 8 * (k > 3)]), "slices are missing"),
         (lambda d, k: setattr(d, "SamplesPerPixel", 3), "in colour"),
         (lambda d, k: setattr(d, "ImageType", ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]), "mosaic"),
         (lambda d, k: setattr(d, "PixelData", d.PixelData[:40]), "truncated or corrupt"),
@@ -187,7 +195,7 @@ def test_real_files_of_many_makers_are_read_or_refused_in_a_line():
         if not is_dicom(file):
             continue
         try:
-            for series in find_series([file]):
+            for series in find_series([file])[0]:
                 read_series(series)
         except BadVolume as error:
             assert "\n" not in str(error)
@@ -289,3 +297,45 @@ def test_what_a_folder_holds_is_told_by_content_and_named_by_place(marked, write
         dataset.save_as(root / "p1" / "ct" / f"B{number}")
     names = [one.name for one in list_volumes(root).volumes]
     assert names == ["p1/ct/series-bone-thin", "p1/ct/series-drawn", "p2.anything"]
+
+
+def test_people_and_folders_are_not_mixed_where_the_series_has_no_name(marked, write_dicom):
+    def of(patient):
+        def spoil(dataset, k):
+            dataset.PatientID, dataset.SeriesInstanceUID = patient, ""
+            dataset.ImagePositionPatient = [5, 7, 30 + 4 * k + 2 * (patient == "b")]
+
+        return spoil
+
+    files = write_dicom(marked, of("a"), "a") + write_dicom(marked, of("b"), "b") + write_dicom(marked, of("a"), "c")
+    assert [len(one.paths) for one in find_series(files)[0]] == [5, 5, 5]
+
+
+def test_rounding_of_orientation_and_echo_does_not_split_a_series(marked, write_dicom):
+    def spoil(dataset, k):
+        cosine = 0.995 + 1e-7 * (-1) ** k
+        sine = -np.sqrt(1 - cosine**2)
+        dataset.ImageOrientationPatient = [f"{one:.9f}" for one in (-1, 0, 0, 0, -cosine, sine)]
+        dataset.EchoTime = "4.20" if k % 2 else "4.2000"
+
+    assert len(find_series(write_dicom(marked, spoil))[0]) == 1
+
+
+def test_a_padding_range_may_end_at_nothing_and_only_hu_are_hu(marked, write_dicom):
+    def spoil(dataset, k):
+        dataset.add_new("PixelPaddingValue", "US", 60)
+        dataset.add_new("PixelPaddingRangeLimit", "US", 0)
+        dataset.RescaleType = "US"
+
+    marked.voxels[0, 0, 0] = 100
+    volume, _, _ = _read(write_dicom(marked, spoil))
+    # All air was padding, and becomes the lowest of the rest.
+    assert volume.unit == "" and set(np.unique(volume.voxels)) == {100.0, 300.0}
+
+
+def test_all_slices_of_a_series_lie_in_one_study_and_one_space(marked, tmp_path):
+    for keep in (False, True):
+        (tmp_path / str(keep)).mkdir()
+        files = write_series(tmp_path / str(keep), marked, Dataset(), description="", derivation="", keep_identity=keep)
+        for name in ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID"):
+            assert len({pydicom.dcmread(file)[name].value for file in files}) == 1
