@@ -77,9 +77,12 @@ def translate_volume_files(
     folder.refuse_taken({**made_of, **pictures}, direction)
     for one in volumes:
         read = one.read()
-        made, said = translate_volume(
-            translator, read.volume, source=domain, target=target, network=network, given=given
-        )
+        try:
+            made, said = translate_volume(
+                translator, read.volume, source=domain, target=target, network=network, given=given
+            )
+        except BadVolume as error:
+            raise UserError(f"{one.name}: {error}") from error
         notes += lines([*read.notes, *said], one.name)
         with folder.writing() as (staging, rows):
             files = _write(staging, places[one.name], made, read, one, direction, as_nifti, keep_identity)

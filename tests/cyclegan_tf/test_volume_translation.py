@@ -179,6 +179,8 @@ def test_what_cannot_be_right_is_refused_in_a_line(run, heads, tmp_path, capsys)
         assert _translate(run, source, tmp_path / "out", *more) == 2, message
         said = capsys.readouterr().err
         assert message in said and said.count("\n") == 1 and not (tmp_path / "out").exists()
+    assert _translate(run, heads / "ct.nii.gz", tmp_path / "out", "--window", "CT=5000:6000") == 2
+    assert "ct.nii.gz: no slice shows a head" in capsys.readouterr().err and not (tmp_path / "out").exists()
     assert _translate(run, heads / "ct.nii.gz", tmp_path / "out", direction="MRI2CT") == 2
     assert "as a CT does" in capsys.readouterr().err
     assert _translate(run, tmp_path / "several.nii.gz", tmp_path / "out", "--volume", "1") == 0
