@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from common_tf.errors import UserError
+from common_tf.sources.folders import nothing_here
+from common_tf.sources.listing import list_pictures
 from common_tf.volumes.files import DICOM, NIFTI, list_volumes
 from cyclegan_tf.inference import TrainedTranslator
 from cyclegan_tf.picture_translation import translate_picture_files
@@ -58,7 +60,8 @@ def translate_files(
             keep_identity=keep_identity,
         )
     if listing.notes and not listing.pictures:
-        raise UserError(f"--input {source}: no volume and no picture; {'; '.join(listing.notes)}")
+        found = nothing_here([list_pictures(source)]) if source.is_dir() else "no image"
+        raise UserError(f"--input {source}: {found}; {'; '.join(listing.notes)}")
     given = {"--volume": number is not None, "--format": as_nifti, "--keep-identity": keep_identity}
     if any(given.values()):
         flags = ", ".join(flag for flag, used in given.items() if used)

@@ -214,6 +214,8 @@ def save_preparations(path: Path, preparations: Mapping[str, Preparation]) -> No
 def _record(preparation: Preparation) -> dict:
     """Without what nobody said; tuples are no plain YAML."""
     record = {name: value for name, value in asdict(preparation).items() if value is not None}
+    if not preparation.reference_mm:
+        del record["reference_mm"]
     return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
 
 
