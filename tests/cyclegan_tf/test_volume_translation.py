@@ -94,7 +94,7 @@ def test_dicom_and_nifti_of_one_head_give_the_same_voxels(run, heads, tmp_path):
     np.testing.assert_array_equal(from_dicom.voxels, from_nifti.voxels)
 
 
-@pytest.mark.parametrize("codes", ["LPS", "PIR", "SLA"])
+@pytest.mark.parametrize("codes", ["LPS", *(pytest.param(one, marks=pytest.mark.more) for one in ("PIR", "SLA"))])
 def test_axial_slices_are_taken_from_any_orientation(codes, run, heads, tmp_path):
     """The same head stored along other axes is the same translation stored along those axes."""
     image = nibabel.load(heads / "ct.nii.gz")
@@ -110,6 +110,7 @@ def test_axial_slices_are_taken_from_any_orientation(codes, run, heads, tmp_path
     np.testing.assert_array_equal(np.asarray(made.dataobj), np.asarray(straight.dataobj))
 
 
+@pytest.mark.more
 def test_slices_without_a_head_become_background(run, heads, tmp_path, capsys):
     volume, _ = read_nifti(heads / "ct.nii.gz")
     volume.voxels[..., -3:] = -1000
@@ -120,6 +121,7 @@ def test_slices_without_a_head_become_background(run, heads, tmp_path, capsys):
     assert "slices show no head" in capsys.readouterr().out
 
 
+@pytest.mark.more
 def test_a_folder_is_translated_as_a_whole_or_not_at_all(run, heads, tmp_path, capsys):
     source = tmp_path / "in"
     (source / "a").mkdir(parents=True)
@@ -137,6 +139,7 @@ def test_a_folder_is_translated_as_a_whole_or_not_at_all(run, heads, tmp_path, c
     assert "bad.nii.gz: truncated" in said and said.count("\n") == 1 and not (tmp_path / "new").exists()
 
 
+@pytest.mark.more
 def test_results_never_mix_and_never_take_each_others_names(run, heads, tmp_path, capsys):
     for kind in ("ct", "mri"):
         shutil.copytree(heads / kind, tmp_path / kind / "p1")

@@ -51,6 +51,7 @@ def _run(script, *words):
     return run_script(script.main, list(map(str, words)))
 
 
+@pytest.mark.more
 def test_training_splits_volumes_by_patient_and_keeps_hounsfield_units(run):
     rows = [row for row in read_manifest(run / "manifest.csv") if row.split != "skipped"]
     sides = {}
@@ -117,6 +118,7 @@ def test_patients_of_the_training_are_left_out_and_another_space_is_refused(run,
     assert "different frames of reference" in said and said.count("\n") == 1 and not (tmp_path / "r").exists()
 
 
+@pytest.mark.more
 def test_pairs_that_are_no_hu_or_miss_their_mask_or_a_side_are_named(run, folder, tmp_path, capsys):
     pairs = tmp_path / "pairs"
     shutil.copytree(folder / "pairs" / "p100", pairs / "p")
