@@ -134,8 +134,8 @@ def translate_volume(
 
 def _translate_slices(translator, slices: Slices, window, source: str, network: str, scaled: np.ndarray) -> int:
     """Fills ``scaled`` and says how many slices show no head."""
-    pictures = [picture_of(slices, number, window) for number in range(len(slices))]
-    masks = [head_mask(picture.scaled()) for picture in pictures]
+    # Pictures are made twice rather than kept: they are copies of the whole volume.
+    masks = [head_mask(picture_of(slices, number, window).scaled()) for number in range(len(slices))]
     extents = np.array([head_extent(mask) for mask in masks])
     found = np.flatnonzero(extents > _BLANK_EXTENT)
     if not found.size:
@@ -146,7 +146,8 @@ def _translate_slices(translator, slices: Slices, window, source: str, network: 
     starts = range(0, len(found), _SLICES_AT_ONCE)
     for start in progress(starts, total=len(starts), words="translating slices"):
         part = found[start : start + _SLICES_AT_ONCE]
-        squares = [prepare(replace(pictures[k], head=masks[k]), preparation, size=size) for k in part]
+        pictures = [replace(picture_of(slices, int(k), window), head=masks[k]) for k in part]
+        squares = [prepare(picture, preparation, size=size) for picture in pictures]
         outputs = translator.translate(np.stack([square.pixels for square in squares]), network)
         for k, square, output in zip(part, squares, outputs):
             scaled[k] = resize(restore(output, square), height, width)
