@@ -22,15 +22,22 @@ sys.path.insert(0, str(ROOT))
 _SIDE = 256
 
 
-def _one(run: Path, count: int) -> dict:
+def _draw(folder: Path, count: int) -> Path:
+    from common_tf.volumes.phantom import FIELD_OF_VIEW, draw_head, write_drawn
+
+    spacing = (FIELD_OF_VIEW[0] / _SIDE, FIELD_OF_VIEW[1] / _SIDE, FIELD_OF_VIEW[2] / count)
+    return write_drawn(folder, draw_head(1, spacing=spacing).mri, name=f"mri{count}", as_dicom=False)
+
+
+def _one(run: Path, file: Path) -> dict:
     import numpy as np
 
-    from common_tf.volumes.phantom import FIELD_OF_VIEW, draw_head
+    from common_tf.volumes.nifti import read_nifti
     from cyclegan_tf.inference import load_translator
     from cyclegan_tf.volume_translation import translate_volume
 
-    spacing = (FIELD_OF_VIEW[0] / _SIDE, FIELD_OF_VIEW[1] / _SIDE, FIELD_OF_VIEW[2] / count)
-    mri = draw_head(1, spacing=spacing).mri
+    mri, _ = read_nifti(file)
+    count = mri.shape[2]
     translator = load_translator(run)
     few = type(mri)(np.ascontiguousarray(mri.voxels[..., count // 3 : count // 3 + 16]), mri.affine)
     words = dict(source="MRI", target="CT", network="b_to_a")
@@ -60,15 +67,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=ROOT / "checkpoints" / "ct_mri_fast", metavar="DIR")
     parser.add_argument("--slices", type=int, nargs="+", default=[64, 128, 256], metavar="N")
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(_one(arguments.run, arguments.one)))
         return
     print(f"{_SIDE}x{_SIDE} MRI to CT, {arguments.run.name}")
     for count in arguments.slices:
-        words = [sys.executable, __file__, "--run", str(arguments.run), "--one", str(count)]
-        found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        with tempfile.TemporaryDirectory() as folder:
+            file = _draw(Path(folder), count)
+            words = [sys.executable, __file__, "--run", str(arguments.run), "--one", str(file)]
+            said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        found = json.loads(said.splitlines()[-1])
         speed = count / found["seconds"]
         print(f"  {count:4} slices: {found['seconds']:6.1f} s, {speed:5.1f} slices/s, peak {found['peak_mb']:6.0f} MB")
     print(f"reading 28 DICOM slices of 512x512: {_reading():.2f} s")
