@@ -7,27 +7,33 @@ from pathlib import Path
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.pictures.geometry import head_extent, resize
+from common_tf.pictures.geometry import BLANK_EXTENT, head_extent, resize
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.intensity import parse_windows
-from common_tf.pictures.preparation import Preparation, prepare, restore
+from common_tf.pictures.preparation import Preparation, prepare, restore, usual_extent
 from common_tf.progress import progress
+from common_tf.sources.listing import Listing, others_finding
 from common_tf.sources.source import listed
 from common_tf.volumes.dicom.writing import write_series
 from common_tf.volumes.files import DICOM, ReadVolume, VolumeFile, VolumeListing
 from common_tf.volumes.nifti import write_nifti
 from common_tf.volumes.planes import PLANES, Slices, needs_regular, slices_of, voxels_of
-from common_tf.volumes.resampling import regular
-from common_tf.volumes.slices import picture_of, square_pixels
+from common_tf.volumes.slices import middle_slices, picture_of
 from common_tf.volumes.volume import BadVolume, Volume
-from common_tf.volumes.windows import head_range, is_ct, lines, may_be, physical_values, refuse_modality, volume_window
+from common_tf.volumes.windows import (
+    head_range,
+    is_ct,
+    may_be,
+    physical_values,
+    refuse_other,
+    refuse_run,
+    volume_window,
+)
 from cyclegan_tf.inference import TrainedTranslator
 from cyclegan_tf.translations_folder import Translated, TranslationsFolder
 
 _SLICES_AT_ONCE = 16
-_BLANK_EXTENT = 0.05
-_REFERENCE_PERCENTILE = 90
 _CT_SHOWN = -100.0, 200.0
 
 
@@ -69,8 +75,7 @@ def translate_volume_files(
     folder = TranslationsFolder(output, source=source)
     volumes, notes = _usable(translator, listing.volumes, domain, given)
     notes = [*listing.notes, *notes]
-    if listing.others:
-        notes.append(f"{source}: {sum(listing.others.values())} other files are not read")
+    notes += [finding.text for finding in others_finding([Listing((), listing.others)], str(source))]
     places = _places(volumes, as_nifti)
     made_of = {place: name for name, place in places.items()}
     pictures = {_picture_name(place): name for place, name in made_of.items()}
@@ -83,7 +88,7 @@ def translate_volume_files(
             )
         except BadVolume as error:
             raise UserError(f"{one.name}: {error}") from error
-        notes += lines([*read.notes, *said], one.name)
+        notes += [f"{one.name}: {note}" for note in (*read.notes, *said)]
         with folder.writing() as (staging, rows):
             files = _write(staging, places[one.name], made, read, one, direction, as_nifti, keep_identity)
             files.append(_picture(staging, places[one.name], {domain: read.volume, target: made}))
@@ -120,8 +125,10 @@ def translate_volume(
         BadVolume: values that cannot be understood, or slices that cut across uneven ones.
     """
     plane = translator.config.data.plane
-    slices = _checked_slices(volume, domain=source, plane=plane)
-    window, line = volume_window(volume, slices, translator.preparations[source], domain=source, given=given)
+    slices = _checked_slices(volume, domain=source, plane=plane, has_window=given is not None)
+    if given is None:
+        refuse_run(translator.preparations[source], domain=source)
+    window, line = volume_window(slices, translator.preparations[source], domain=source, given=given)
     scaled = np.zeros(slices.values.shape, np.float32)
     blank = _translate_slices(translator, slices, window, source, network, scaled)
     values, unit, meaning = physical_values(scaled, translator.preparations[target], domain=target)
@@ -137,10 +144,10 @@ def _translate_slices(translator, slices: Slices, window, source: str, network: 
     # Pictures are made twice rather than kept: they are copies of the whole volume.
     masks = [head_mask(picture_of(slices, number, window).scaled()) for number in range(len(slices))]
     extents = np.array([head_extent(mask) for mask in masks])
-    found = np.flatnonzero(extents > _BLANK_EXTENT)
+    found = np.flatnonzero(extents > BLANK_EXTENT)
     if not found.size:
         raise BadVolume("no slice shows a head; are black and white right (--window)?")
-    reference = float(np.percentile(extents[found], _REFERENCE_PERCENTILE))
+    reference = usual_extent(extents[found])
     preparation: Preparation = translator.preparations[source].for_volume(window, reference=reference)
     size, (height, width) = translator.config.data.image_size, scaled.shape[1:]
     starts = range(0, len(found), _SLICES_AT_ONCE)
@@ -154,8 +161,8 @@ def _translate_slices(translator, slices: Slices, window, source: str, network: 
     return len(scaled) - len(found)
 
 
-def _checked_slices(volume: Volume, *, domain: str, plane: str) -> Slices:
-    refuse_modality(volume, domain=domain)
+def _checked_slices(volume: Volume, *, domain: str, plane: str, has_window: bool) -> Slices:
+    refuse_other(volume, domain=domain, has_window=has_window)
     if needs_regular(volume, plane):
         raise BadVolume(
             f"its slices are not {plane} and lie unevenly or tilted, so {plane} ones would have to be resampled; save "
@@ -171,12 +178,13 @@ def _usable(translator, volumes: Sequence[VolumeFile], domain: str, given) -> tu
     if not wanted:
         found = listed([f"{one.name} ({one.modality})" for one in other])
         raise UserError(f"--input: {found}: not {domain}; take the other --direction")
+    if given is None:
+        refuse_run(translator.preparations[domain], domain=domain)
     problems = []
     for one in progress(wanted, total=len(wanted), words="looking at the volumes"):
         try:
             volume = one.read().volume
-            slices = _checked_slices(volume, domain=domain, plane=translator.config.data.plane)
-            volume_window(volume, slices, translator.preparations[domain], domain=domain, given=given)
+            _checked_slices(volume, domain=domain, plane=translator.config.data.plane, has_window=given is not None)
         except BadVolume as error:
             problems.append(str(error) if str(error).startswith(f"{one.name}:") else f"{one.name}: {error}")
     if problems:
@@ -235,14 +243,8 @@ def _picture_name(place: str) -> str:
 def _picture(staging: Path, place: str, volumes: dict[str, Volume]) -> Path:
     """Three planes through the middle, input above, output below."""
     path = staging / _picture_name(place)
-    columns: list[list[np.ndarray]] = [[] for _ in PLANES]
-    for domain, volume in volumes.items():
-        even = regular(volume)
-        low, high = _CT_SHOWN if is_ct(domain) else head_range(slices_of(even))
-        for column, plane in zip(columns, PLANES):
-            slices = slices_of(even, plane)
-            middle = square_pixels(slices.values[len(slices) // 2], slices.spacing)
-            column.append(np.clip((middle - low) / (high - low), 0, 1))
+    windows = {name: _CT_SHOWN if is_ct(name) else head_range(slices_of(one)) for name, one in volumes.items()}
+    columns = list(zip(*(middle_slices(volume, windows[name]) for name, volume in volumes.items())))
     given, made = volumes
     footer = f"above: {given}, input; below: {made}, {SYNTHETIC_NOTICE.split('.')[0].lower()}"
     save_grid(path, columns, titles=list(PLANES), footer=footer, cell=256)

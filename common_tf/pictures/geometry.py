@@ -51,6 +51,10 @@ def head_frame(mask: np.ndarray, *, reference: float, margin: float = 0.04) -> F
     return Frame(height=height, width=width, top=top, left=left, side=side)
 
 
+BLANK_EXTENT = 0.05
+"""Slices whose head extent is smaller show no head."""
+
+
 def head_extent(mask: np.ndarray) -> float:
     """The longer side of the head's bounding box as a fraction of the longer image side; 0 for an empty mask."""
     if not mask.any():

@@ -158,8 +158,8 @@ def learn_preparation(
         window: black and white that the user gave.
         shows: see `Preparation`.
     """
-    reference = _usual(extents) or 1.0
-    millimetres = _usual(extents_mm)
+    reference = usual_extent(extents) or 1.0
+    millimetres = usual_extent(extents_mm)
     if window is not None:
         return Preparation(framing, reference, 0, window[0], window[1], reference_mm=millimetres)
     if any(one.is_volume for one in facts):
@@ -169,7 +169,8 @@ def learn_preparation(
     return Preparation(framing, reference, depth=depth, low=low, high=high, shows=shows)
 
 
-def _usual(extents: Sequence[float]) -> float:
+def usual_extent(extents: Sequence[float] | np.ndarray) -> float:
+    """What most heads of a set do not exceed: the 90th percentile of extents; 0 where no head was found."""
     found = [extent for extent in extents if extent]
     return float(np.percentile(found, _REFERENCE_PERCENTILE)) if found else 0.0
 

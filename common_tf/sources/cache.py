@@ -21,6 +21,7 @@ from common_tf.pictures.readers import BadPicture
 from common_tf.progress import progress
 from common_tf.sources.scanning import Scan
 from common_tf.sources.source import Case
+from common_tf.sources.volumes import release_volumes
 
 CACHE_VARIABLE = "CT_MRI_CACHE"
 """Environment variable that names the cache folder."""
@@ -177,4 +178,5 @@ def _filled(cases, label, preparation: Preparation, size: int, make, with_lesion
     with ThreadPoolExecutor(_WORKERS) as pool:
         for _ in progress(pool.map(store, range(len(cases))), total=len(cases), words=f"preparing slices, {label}"):
             pass
+    release_volumes()
     return PreparedSlices(pixels, masks, lesions)

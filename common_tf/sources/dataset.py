@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.pictures.geometry import head_extent
+from common_tf.pictures.geometry import BLANK_EXTENT, head_extent
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.preparation import Preparation, learn_preparation
 from common_tf.pictures.readers import FileFacts
@@ -21,7 +21,6 @@ from common_tf.splits.manifest import ManifestRow, manifest_row
 from common_tf.splits.seen import seen_in_training
 
 SPLITS = ("train", "validation", "test")
-_BLANK_EXTENT = 0.05
 _MEASURED_HEADS = 50
 
 
@@ -165,7 +164,7 @@ def open_dataset(source: Source, *, bad_files: str = "stop", exclude: str = "", 
         reasons = [f"{mine[0].name}: {_problem(mine)}" for mine, wrong in zip(scans, bad) if wrong]
         raise UserError(f"{sum(bad)} files cannot be used ({listed(reasons)}); mend them or add --bad-files skip")
     blank = [
-        not wrong and not keep_blank and all(scan.extent < _BLANK_EXTENT for scan in mine)
+        not wrong and not keep_blank and all(scan.extent < BLANK_EXTENT for scan in mine)
         for mine, wrong in zip(scans, bad)
     ]
     skipped = [

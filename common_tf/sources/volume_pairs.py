@@ -19,7 +19,7 @@ from common_tf.volumes.files import VolumeFile, VolumeListing, list_volumes
 from common_tf.volumes.planes import slices_of, voxels_of
 from common_tf.volumes.resampling import resampled
 from common_tf.volumes.volume import BadVolume, Volume
-from common_tf.volumes.windows import head_range, is_ct, may_be, refuse_air, refuse_modality, refuse_no_air
+from common_tf.volumes.windows import head_range, is_ct, may_be, refuse_other
 
 _MASK = "mask"
 _MRI_WORDS = ("mri", "mr", "t1", "t1ce", "t1w", "t2", "t2w", "flair", "pd")
@@ -81,8 +81,7 @@ class VolumePair:
     def _side(self, name: str) -> Volume:
         volume = self.files[name].read().volume
         try:
-            refuse_modality(volume, domain=name)
-            (refuse_no_air if is_ct(name) else refuse_air)(volume, domain=name)
+            refuse_other(volume, domain=name)
         except BadVolume as error:
             raise BadVolume(f"{self.patient}: {name} {error}") from error
         return volume

@@ -1,4 +1,4 @@
-"""Slices of volumes as cases: a volume is a patient, and one at a time is in memory."""
+"""Slices of volumes as cases: a volume is of one patient, and a few at a time are in memory."""
 
 import hashlib
 from collections import Counter, OrderedDict
@@ -52,8 +52,18 @@ class _Shelf:
             self._held.move_to_end(key)
             return self._held[key]
 
+    def clear(self) -> None:
+        """Lets go of all volumes."""
+        with self._lock:
+            self._held.clear()
+
 
 _SHELF = _Shelf()
+
+
+def release_volumes() -> None:
+    """Lets go of the volumes that were read last: once slices are scanned or prepared, nobody needs them."""
+    _SHELF.clear()
 
 
 def volume_cases(

@@ -1,10 +1,12 @@
-"""One slice of a volume as a picture with pixels as high as wide."""
+"""Slices of a volume as pictures with pixels as high as wide."""
 
 import numpy as np
 
 from common_tf.pictures.geometry import resize
 from common_tf.pictures.picture import Picture
-from common_tf.volumes.planes import Slices
+from common_tf.volumes.planes import PLANES, Slices, slices_of
+from common_tf.volumes.resampling import regular
+from common_tf.volumes.volume import Volume
 
 _SQUARE = 0.01
 
@@ -20,6 +22,19 @@ def picture_of(slices: Slices, number: int, window: tuple[float, float]) -> Pict
     low, high = window
     fine = min(slices.spacing)
     return Picture(square_pixels(slices.values[number], slices.spacing), low, high, spacing=(fine, fine))
+
+
+def middle_slices(volume: Volume, window: tuple[float, float]) -> list[np.ndarray]:
+    """The middle of each of `PLANES` for people: ``(height, width)`` float32 in [0, 1], on an even grid.
+
+    Args:
+        volume: any.
+        window: values that are black and white.
+    """
+    even, (low, high) = regular(volume), window
+    planes = [slices_of(even, plane) for plane in PLANES]
+    middles = [square_pixels(one.values[len(one) // 2], one.spacing) for one in planes]
+    return [np.clip((middle - low) / (high - low), 0, 1) for middle in middles]
 
 
 def square_pixels(values: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:

@@ -1,9 +1,8 @@
 """Which values of a volume are black and which are white, and what comes back of them."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from common_tf.errors import UserError
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.preparation import MRI_WHITE, Preparation
 from common_tf.volumes.planes import Slices
@@ -21,8 +20,21 @@ def is_ct(domain: str) -> bool:
     return domain.upper().startswith("CT")
 
 
+def refuse_run(preparation: Preparation, *, domain: str) -> None:
+    """Refuses CT volumes for a run that does not say which HU its black and white are.
+
+    Raises:
+        UserError: such a run.
+    """
+    if is_ct(domain) and preparation.physical is None:
+        raise UserError(
+            f"the run does not say which HU its black and white are; say it: --window {domain}=BLACK:WHITE (a brain "
+            f"window is {domain}=0:80)"
+        )
+
+
 def volume_window(
-    volume: Volume, slices: Slices, preparation: Preparation, *, domain: str, given: tuple[float, float] | None
+    slices: Slices, preparation: Preparation, *, domain: str, given: tuple[float, float] | None
 ) -> tuple[tuple[float, float], str]:
     """Black and white of a volume that is to be translated.
 
@@ -30,33 +42,23 @@ def volume_window(
     unit, its own: the lowest value and the 99.5th percentile of the head, one scale for all of its slices.
 
     Args:
-        volume: to be translated.
-        slices: of it.
-        preparation: of the run's source domain.
+        slices: of the volume that is to be translated.
+        preparation: of the run's source domain; a CT's has passed `refuse_run` where nothing is given.
         domain: its name.
         given: by the user.
 
     Returns:
         The window, and a line that says where it is from.
-
-    Raises:
-        BadVolume: a CT whose values are no HU, or a run that does not say which HU its black and white are.
     """
     if given is not None:
         return given, f"{given[0]:g} is black and {given[1]:g} is white, as given"
     if not is_ct(domain):
-        refuse_air(volume, domain=domain)
         if preparation.physical is not None:
             low, high = preparation.physical
             return (low, high), f"{low:g} is black and {high:g} is white, as in the run's training"
         low, high = head_range(slices)
         return (low, high), f"{low:g} is black and {high:g} is white ({_WHITE_PERCENTILE} % of the head lie below)"
-    refuse_no_air(volume, domain=domain)
-    if preparation.physical is None:
-        raise BadVolume(
-            f"the run does not say which HU its black and white are; say it: --window {domain}=BLACK:WHITE (a brain "
-            f"window is {domain}=0:80)"
-        )
+    assert preparation.physical is not None  # see refuse_run
     low, high = preparation.physical
     return (low, high), f"{low:g} HU is black and {high:g} HU is white, as in the run's training"
 
@@ -69,38 +71,32 @@ def training_window(
     Raises:
         BadVolume: another modality than the domain's, or a CT whose values are no HU.
     """
-    refuse_modality(volume, domain=domain)
-    if given is not None:
-        return given
-    if is_ct(domain):
-        refuse_no_air(volume, domain=domain)
-        return CT_WINDOW
-    refuse_air(volume, domain=domain)
-    return head_range(slices)
+    refuse_other(volume, domain=domain, has_window=given is not None)
+    return given or (CT_WINDOW if is_ct(domain) else head_range(slices))
 
 
-def refuse_no_air(volume: Volume, *, domain: str) -> None:
-    """Refuses a file without a unit whose values are no HU.
+def refuse_other(volume: Volume, *, domain: str, has_window: bool = False) -> None:
+    """Refuses a volume that is not of a domain, by what it says of itself or by its values.
+
+    Args:
+        volume: that is taken for one of the domain.
+        domain: its name.
+        has_window: the user said which values are black and white, so whatever the values are, they are understood.
 
     Raises:
-        BadVolume: no value as low as air.
+        BadVolume: another modality, a CT whose values are no HU, or an MRI that holds air as only a CT does.
     """
+    if not may_be(volume.modality, domain):
+        raise BadVolume(f"says that it is {volume.modality}, and {domain} is wanted here; take the other --direction")
+    if has_window:
+        return
     lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
-    if volume.unit != HOUNSFIELD and lowest > _AIR_BELOW:
+    if is_ct(domain) and volume.unit != HOUNSFIELD and lowest > _AIR_BELOW:
         raise BadVolume(
             f"holds values from {lowest:g} to {highest:g} and no air of about -1000, so they are no HU; give the "
             f"values of black and white: --window {domain}=BLACK:WHITE"
         )
-
-
-def refuse_air(volume: Volume, *, domain: str) -> None:
-    """Refuses a file without a modality that holds what only a CT holds.
-
-    Raises:
-        BadVolume: values as low as air in HU.
-    """
-    lowest = float(volume.voxels.min())
-    if not volume.modality and lowest < _AIR_BELOW:
+    if not is_ct(domain) and not volume.modality and lowest < _AIR_BELOW:
         raise BadVolume(f"holds values down to {lowest:g}, as a CT does, and {domain} is wanted here")
 
 
@@ -142,18 +138,3 @@ def may_be(modality: str, domain: str) -> bool:
     if not modality or modality == domain.upper():
         return True
     return modality == ("CT" if is_ct(domain) else "MR")
-
-
-def refuse_modality(volume: Volume, *, domain: str) -> None:
-    """Refuses a series that says it is something else than the run translates.
-
-    Raises:
-        BadVolume: CT where MRI is wanted, or the other way round.
-    """
-    if not may_be(volume.modality, domain):
-        raise BadVolume(f"says that it is {volume.modality}, and {domain} is wanted here; take the other --direction")
-
-
-def lines(notes: Sequence[str], name: str) -> list[str]:
-    """Notes with the volume's name before them."""
-    return [f"{name}: {note}" for note in notes]

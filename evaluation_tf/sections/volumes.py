@@ -20,8 +20,7 @@ from common_tf.pictures.grid import save_grid
 from common_tf.progress import progress
 from common_tf.sources.volume_pairs import LoadedPair, VolumePair
 from common_tf.volumes.planes import PLANES, slices_of
-from common_tf.volumes.resampling import regular
-from common_tf.volumes.slices import square_pixels
+from common_tf.volumes.slices import middle_slices
 from common_tf.volumes.volume import BadVolume, Volume
 from common_tf.volumes.windows import head_range, is_ct
 from cyclegan_tf.volume_translation import translate_volume
@@ -213,12 +212,12 @@ def _planes(context: Context, outputs: Translations, pair: VolumePair, word: str
     made = _translated(outputs, one, source, target, pair)
     error = np.where(one.mask, np.abs(made.voxels - one.truth.voxels), 0)
     rows = {
-        source: (one.source, None),
+        source: (one.source, head_range(slices_of(one.source))),
         target: (one.truth, _SHOWN),
         "synthetic": (made, _SHOWN),
         "|error|": (one.truth.with_voxels(error, unit="", modality=""), (0.0, _ERROR_SHOWN)),
     }
-    columns = [[_middle(volume, plane, shown) for volume, shown in rows.values()] for plane in PLANES]
+    columns = list(zip(*(middle_slices(volume, shown) for volume, shown in rows.values())))
     footer = f"rows: {', '.join(rows)}; synthetic, not for diagnosis"
     save_grid(context.figures / file, columns, titles=list(PLANES), footer=footer)
     caption = (
@@ -226,14 +225,6 @@ def _planes(context: Context, outputs: Translations, pair: VolumePair, word: str
         f"({_SHOWN[0]:g} to {_SHOWN[1]:g} HU) and the error in the head (white is {_ERROR_SHOWN:g} HU or more)."
     )
     return Figure(file, caption, caption)
-
-
-def _middle(volume: Volume, plane: str, shown: tuple[float, float] | None) -> np.ndarray:
-    even = regular(volume)
-    slices = slices_of(even, plane)
-    low, high = head_range(slices_of(even)) if shown is None else shown
-    picture = square_pixels(slices.values[len(slices) // 2], slices.spacing)
-    return np.clip((picture - low) / (high - low), 0, 1)
 
 
 def _bland_altman(context: Context, density: _Density, patients: int) -> Figure:
@@ -257,14 +248,13 @@ def _card(table: Table, count: int) -> Card:
     floors = [row for row in table.rows if row.kind == "floor"]
     good = bool(floors) and all(result.value("mae") < row.value("mae") for row in floors)
     beside = ", ".join(f"{row.name.removeprefix('floor: ')} {row.value('mae'):.0f}" for row in floors)
+    verdict, words = ("good", "above all floors") if good else ("bad", "below a floor, see the table")
+    if not floors:
+        verdict, words = "open", "nothing to compare with"
     return Card(
         title="Is the synthetic CT right? MAE in the head",
         value=f"{result.value('mae'):.0f} HU",
         detail=f"n = {count} patients; {beside or 'one patient has no floors'}; lower is better",
-        verdict="open" if not floors else "good" if good else "bad",
-        words="nothing to compare with"
-        if not floors
-        else "above all floors"
-        if good
-        else "below a floor, see the table",
+        verdict=verdict,
+        words=words,
     )

@@ -117,6 +117,8 @@ def test_prepared_slices_and_hashes_follow_from_the_values(folder, tmp_path):
     again = prepared_slices(cases, scans, "MRI", preparation, size=32, folder=tmp_path)
     np.testing.assert_array_equal(again.pixels, made.pixels)
     assert len(_SHELF._held) <= 3  # memory does not grow with the number of volumes
+    prepared_slices(cases, scans, "MRI", preparation, size=40, folder=tmp_path)
+    assert not _SHELF._held  # nor is a volume kept once its slices are prepared
 
 
 def test_volumes_that_cannot_be_used_are_named_and_may_be_skipped(folder, tmp_path):
