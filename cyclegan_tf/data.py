@@ -18,7 +18,7 @@ from common_tf.sources.source import Source
 from common_tf.sources.started import without_seen
 from common_tf.splits.assignment import assign_patients, assign_splits
 from common_tf.splits.finding import Finding, audit_lines, sorted_findings
-from common_tf.volumes.windows import CT_WINDOW, is_ct
+from common_tf.volumes.windows import fixed_window
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.pairs_beside import PairsBeside, PipelineWithPairs, load_pairs_beside, pair_pipeline
 
@@ -214,7 +214,7 @@ def _window(
     options, facts = config.data, dataset.facts(name, training[:1])
     if not facts or not facts[0].is_volume:
         return options.windows.get(name)
-    return options.volume_windows.get(name, CT_WINDOW if is_ct(name) else None)
+    return fixed_window(name, options.volume_windows.get(name))
 
 
 def _splits(dataset: Dataset, config: TranslatorConfig) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common_tf.errors import UserError
 from common_tf.sources.listing import list_pictures
-from common_tf.sources.volume_pairs import VolumePair, find_volume_pairs, open_listing
+from common_tf.sources.volume_pairs import VolumePair, find_volume_pairs
 from evaluation_tf.cache import ArrayCache
 from evaluation_tf.features import Extractor, detector_features, inception, lite0
 from evaluation_tf.pairs import Pairs, drawn_pairs, folder_pairs, open_pairs, own_pairs, refuse_or_leave_out
@@ -156,11 +156,10 @@ class Context:
     def volume_pairs(self) -> list[VolumePair]:
         """Aligned volumes to test on, where ``--pairs`` names a folder of them."""
         folder, outputs = self.request.pairs, self.translation
-        listing = None if folder is None or outputs is None else open_listing(folder)
-        if listing is None:
+        if folder is None or outputs is None:
             return []
-        assert outputs is not None and folder is not None
-        return unseen_volumes(find_volume_pairs(folder, listing, domains=self.domains), outputs)
+        found = find_volume_pairs(Path(folder), domains=self.domains)
+        return unseen_volumes(found, outputs) if found else []
 
     @property
     def fitting(self) -> Pairs | None:

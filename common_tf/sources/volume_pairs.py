@@ -15,7 +15,7 @@ import numpy as np
 from common_tf.errors import UserError
 from common_tf.pictures.head import head_mask
 from common_tf.sources.source import listed
-from common_tf.volumes.files import VolumeFile, VolumeListing, list_volumes
+from common_tf.volumes.files import VolumeFile, list_volumes
 from common_tf.volumes.planes import slices_of, voxels_of
 from common_tf.volumes.resampling import resampled
 from common_tf.volumes.volume import BadVolume, Volume
@@ -103,12 +103,11 @@ class VolumePair:
         return head
 
 
-def find_volume_pairs(root: Path, listing: VolumeListing, *, domains: Sequence[str]) -> list[VolumePair]:
-    """The patients of a folder.
+def find_volume_pairs(root: Path, *, domains: Sequence[str]) -> list[VolumePair]:
+    """The patients of a folder; none where it holds no volume.
 
     Args:
         root: the folder.
-        listing: of its volumes.
         domains: names of A and B.
 
     Raises:
@@ -116,7 +115,7 @@ def find_volume_pairs(root: Path, listing: VolumeListing, *, domains: Sequence[s
     """
     patients: dict[str, dict[str, list[VolumeFile]]] = defaultdict(lambda: defaultdict(list))
     unknown = []
-    for file in listing.volumes:
+    for file in list_volumes(root).volumes if root.is_dir() else ():
         # A patient's folder holds files, or folders of series.
         patient = PurePosixPath(file.name).parent.as_posix()
         role = _role(file, domains)
@@ -135,7 +134,7 @@ def find_volume_pairs(root: Path, listing: VolumeListing, *, domains: Sequence[s
                 names = listed([file.name for file in files], most=5)
                 raise UserError(f"--pairs {root}: {patient} has {len(files)} volumes of {role} ({names}); leave one")
     whole = {patient: roles for patient, roles in patients.items() if all(name in roles for name in domains)}
-    if not whole:
+    if patients and not whole:
         raise UserError(f"--pairs {root}: no folder in it holds a volume of {domains[0]} and one of {domains[1]}")
     if half := sorted(set(patients) - set(whole)):
         print(f"--pairs {root}: left out, with one side only: {listed(half)}", flush=True)
@@ -147,12 +146,6 @@ def find_volume_pairs(root: Path, listing: VolumeListing, *, domains: Sequence[s
         )
         for patient, roles in sorted(whole.items())
     ]
-
-
-def open_listing(root: Path) -> VolumeListing | None:
-    """The volumes of a folder, or ``None`` where it holds none."""
-    listing = list_volumes(root) if Path(root).is_dir() else None
-    return listing if listing is not None and listing.volumes else None
 
 
 def _role(file: VolumeFile, domains: Sequence[str]) -> str | None:

@@ -1,7 +1,7 @@
 """Slices of volumes as cases: a volume is of one patient, and a few at a time are in memory."""
 
 import hashlib
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -138,12 +138,10 @@ def volume_cases(
             f"{label}: each volume has its own black and white; white lies between {min(whites):g} and {max(whites):g}"
         )
         findings.append(Finding("note", "volumes", text, len(ranges)))
-    who = _patients(people)
-    if len(people) >= _FEW and any(
-        all(word in words for words in people.values()) for word in people[next(iter(people))]
-    ):
+    if anonymous := _named_by_all(people):
         text = f"{label}: all volumes name one patient, an anonymous label it seems; say who is who in patients.csv"
         findings.append(Finding("warning", "patients", text, len(people)))
+    who = _patients({name: set(words) - anonymous for name, words in people.items()})
     cases = [case.with_patient(who.get(case.patient, case.patient)) for case in cases]
     count = len(set(who.values()))
     words = f"{label}: {len(files)} volumes of {count} patients, {len(cases)} {plane} slices"
@@ -157,25 +155,24 @@ def _folder_of(file: VolumeFile, files: Sequence[VolumeFile]) -> tuple[str, ...]
     return (f"folder {mine}",) if len(folders) > 1 and mine.parts else ()
 
 
-def _patients(people: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def _named_by_all(people: Mapping[str, Sequence[str]]) -> set[str]:
+    """What several volumes have all in common names nobody: an anonymous label."""
+    return set.intersection(*map(set, people.values())) if len(people) >= _FEW else set()
+
+
+def _patients(people: Mapping[str, set[str]]) -> dict[str, str]:
     """The patient of each volume: those that share what names them are one.
 
-    What all of several volumes have in common names nobody: an anonymous label.
+    The patient's name is what names the first of them, so that a study which holds both domains is one patient in both;
+    of a volume that nothing names, its own.
     """
-    shared = Counter(word for words in people.values() for word in words)
-    named = {
-        name: [word for word in words if shared[word] < len(people) or len(people) < _FEW]
-        for name, words in people.items()
-    }
-    numbers = {word: number for number, word in enumerate(sorted(shared))}
-    links = [[owner, len(named) + numbers[word]] for owner, words in enumerate(named.values()) for word in words]
-    groups = group_numbers(len(named) + len(numbers), np.array(links, int).reshape(-1, 2))
-    first: dict[int, str] = {}
-    for name, group in zip(named, groups.tolist()):
-        first.setdefault(group, name)
-    # One name in both domains: a study that holds CT and MRI is one patient.
-    words = {name: min(named[name], default=name) for name in named}
-    return {name: words[first[group]] for name, group in zip(named, groups.tolist())}
+    names, words = list(people), sorted(set().union(*people.values()))
+    links = [(names.index(name), len(names) + words.index(word)) for name in names for word in people[name]]
+    groups = group_numbers(len(names) + len(words), np.array(links, int).reshape(-1, 2)).tolist()
+    called: dict[int, str] = {}
+    for name, group in zip(names, groups):
+        called.setdefault(group, min(people[name], default=name))
+    return {name: called[group] for name, group in zip(names, groups)}
 
 
 def _refusing(reason: str):

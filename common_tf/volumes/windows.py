@@ -72,7 +72,12 @@ def training_window(
         BadVolume: another modality than the domain's, or a CT whose values are no HU.
     """
     refuse_other(volume, domain=domain, has_window=given is not None)
-    return given or (CT_WINDOW if is_ct(domain) else head_range(slices))
+    return fixed_window(domain, given) or head_range(slices)
+
+
+def fixed_window(domain: str, given: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Black and white of all volumes of a training: as given, else `CT_WINDOW` of a CT; ``None`` for each MRI's own."""
+    return given or (CT_WINDOW if is_ct(domain) else None)
 
 
 def refuse_other(volume: Volume, *, domain: str, has_window: bool = False) -> None:

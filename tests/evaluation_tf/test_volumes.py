@@ -146,9 +146,9 @@ def test_a_run_of_8_bit_pictures_gets_no_figures_in_hu(folder, tmp_path, capsys)
 
 
 def test_a_series_of_another_grid_is_resampled_onto_the_source(folder):
-    from common_tf.sources.volume_pairs import find_volume_pairs, open_listing
+    from common_tf.sources.volume_pairs import find_volume_pairs
 
-    pairs = find_volume_pairs(folder / "pairs", open_listing(folder / "pairs"), domains=("CT", "MRI"))
+    pairs = find_volume_pairs(folder / "pairs", domains=("CT", "MRI"))
     straight = pairs[0].load("MRI", "CT")
     assert straight.notes == [] and straight.mask.mean() > 0.2
     shifted = straight.truth.affine.copy()
