@@ -104,10 +104,11 @@ class AdversarialTranslator(Translator):
         if capacity:
             data = self.config.data
             channels = data.channels + int(getattr(self.config.system, "critic_sees_outline", False))
+            sides = [data.image_size] * (3 if self.is_volumetric else 2)
             for letter in letters:
                 self.pools[letter] = ImagePool(
                     capacity=capacity,
-                    shape=(data.image_size, data.image_size, channels),
+                    shape=(*sides, channels),
                     seed=self.config.optimisation.seed,
                     name=letter,
                 )
@@ -162,17 +163,18 @@ class AdversarialTranslator(Translator):
         return ramp(step, start=system.cycle_weight_start, end=system.cycle_weight, steps=steps)
 
     def cycle_flip(self, step: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
-        """A flip for the way back, drawn from (seed, step): left-right, upside down, both or none.
+        """A flip for the way back along a random choice of the axes, perhaps none, drawn from (seed, step).
 
         Two generators that move the picture to and fro undo each other; mirrored in between, their shifts add up.
         """
         if not self.config.system.cycle_flips:
             return lambda images: images
         seed = _CYCLE_FLIP.tensor(self.config.optimisation.seed, step)
-        draws = tf.random.stateless_uniform([2], seed) < 0.5
 
         def flip(images: tf.Tensor) -> tf.Tensor:
-            for axis in (1, 2):
+            axes = range(1, len(images.shape) - 1)
+            draws = tf.random.stateless_uniform([len(axes)], seed) < 0.5
+            for axis in axes:
                 images = tf.where(draws[axis - 1], tf.reverse(images, [axis]), images)
             return images
 
@@ -214,7 +216,7 @@ class AdversarialTranslator(Translator):
         outside, edges = fan_out(output, 2)
         if system.outline_weight:
             terms[f"outside_{direction}"] = outside_head(head, outside), system.outline_weight
-        if system.edge_weight:
+        if getattr(system, "edge_weight", 0.0):
             late = tf.cast(step, tf.float32) >= system.edge_start * self.total_steps
             weight = system.edge_weight * tf.cast(late, tf.float32)
             terms[f"edges_{direction}"] = edge_consistency(source, edges), weight

@@ -81,6 +81,11 @@ class DataSection:
     )
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether the heads are drawn."""
+        return self.data == DRAWN
+
+    @property
     def domain_names(self) -> tuple[str, str]:
         """The names of domain A and B."""
         first, _, second = self.domains.partition(",")
@@ -230,7 +235,7 @@ def load_translator_config(run: Path) -> TranslatorConfig:
 def _check_together(config: TranslatorConfig) -> None:
     data, system = config.data, config.system
     names = data.domain_names
-    if data.data == DRAWN and (data.phantom_pair == "field-strength") != (config.preset == "field-strength"):
+    if data.is_drawn and (data.phantom_pair == "field-strength") != (config.preset == "field-strength"):
         raise UserError(
             f"--set phantom_pair={data.phantom_pair} --preset {config.preset}: field-strength goes with itself"
         )

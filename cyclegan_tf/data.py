@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -13,16 +14,27 @@ from common_tf.sources.dataset import Dataset, open_dataset, split_lines
 from common_tf.sources.drawn import DRAWN, drawn_domains
 from common_tf.sources.folders import folder_source, is_two_domains
 from common_tf.sources.pairs import DEFAULT_ORDER, holds_pairs, pair_source
-from common_tf.sources.pipeline import DomainPipeline
+from common_tf.sources.pipeline import DomainPipeline, Pipeline
 from common_tf.sources.source import Source
 from common_tf.sources.started import without_seen
 from common_tf.splits.assignment import assign_patients, assign_splits
 from common_tf.splits.finding import Finding, audit_lines, sorted_findings
 from common_tf.volumes.windows import fixed_window
 from cyclegan_tf.config import TranslatorConfig
-from cyclegan_tf.pairs_beside import PairsBeside, PipelineWithPairs, load_pairs_beside, pair_pipeline
+from cyclegan_tf.pairs_beside import PairsBeside, load_pairs_beside, pair_pipeline
 
 _PATIENT_SHARE = 0.15
+
+
+class PreparedImages(Protocol):
+    """Images of a domain as networks see them: squares, or cubes."""
+
+    def scaled(self) -> np.ndarray:
+        """float32 in [0, 1]."""
+
+    @property
+    def masks(self) -> np.ndarray:
+        """The head, bool of the same shape."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,18 @@ class TrainingData:
         cases, scans = [self.dataset.cases[i] for i in chosen], [self.dataset.scans[i] for i in chosen]
         return prepared_slices(cases, scans, domain.name, domain.preparation, size=size, folder=self.cache)
 
+    def some(self, domain: Domain, split: str, most: int, config: TranslatorConfig) -> PreparedImages:
+        """Prepared images of a split, spread evenly over it: neighbours are often slices of one head.
+
+        Args:
+            domain: one of ours.
+            split: of the cases.
+            most: images; 0 for all.
+            config: of the run.
+        """
+        chosen = self.chosen(domain, split)
+        return self.slices(domain, [chosen[index] for index in spread(len(chosen), most)], config.data.image_size)
+
     def pair_slices(self, split: str, size: int) -> dict[str, PreparedSlices]:
         """Squares of the pairs beside, by ``a`` and ``b``, as the run prepares either domain."""
         assert self.pairs is not None
@@ -84,7 +108,7 @@ class TrainingData:
             for letter, domain in (("a", self.a), ("b", self.b))
         }
 
-    def pipeline(self, config: TranslatorConfig) -> DomainPipeline | PipelineWithPairs:
+    def pipeline(self, config: TranslatorConfig) -> Pipeline:
         """The training batches."""
         data = config.data
         load_size = int(round(data.image_size * data.jitter))
@@ -116,6 +140,11 @@ class TrainingData:
         beside = self.pairs.lines(config) if self.pairs else []
         lines = [f"data: {config.data.data}{split}", *split_lines(counts), *beside]
         return [*lines, "audit:", *audit_lines(self.findings)]
+
+
+def spread(count: int, most: int) -> list[int]:
+    """The numbers of up to ``most`` (0 for all) of ``count`` things, evenly spread."""
+    return np.linspace(0, count - 1, min(most or count, count)).astype(int).tolist()
 
 
 def translation_source(config: TranslatorConfig, *, data: str = "", paired: bool = False) -> Source:

@@ -42,7 +42,7 @@ class ArrayTranslator:
         self._batch_size = batch_size
 
     def __call__(self, images: np.ndarray, direction: str) -> np.ndarray:
-        """Translates ``(n, size, size)`` float32 in [0, 1]; the same comes back."""
+        """Translates ``(n, size, size)`` float32 in [0, 1], or cubes ``(n, side, side, side)``; the same comes back."""
         results = [np.zeros((0, *images.shape[1:]), np.float32)]
         for start in range(0, len(images), self._batch_size):
             batch = to_signed(tf.convert_to_tensor(images[start : start + self._batch_size], tf.float32))
@@ -69,12 +69,14 @@ class TrainedTranslator:
         preparations: by domain name.
         record: what was saved with the weights: step, figure, value.
         translate: see `ArrayTranslator`.
+        is_volumetric: whether it translates volumes as a whole, and no single slices.
     """
 
     config: TranslatorConfig
     preparations: Mapping[str, Preparation]
     record: Mapping
     translate: ArrayTranslator
+    is_volumetric: bool = False
 
     @property
     def directions(self) -> dict[str, str]:
@@ -108,11 +110,24 @@ class TrainedTranslator:
             window: ``NAME=BLACK:WHITE`` that the user gave, or ``""``.
 
         Raises:
-            UserError: gray values whose black or white cannot be known.
+            UserError: gray values whose black or white cannot be known; a run that translates no slices.
         """
+        self.refuse_slices()
         windows = parse_windows(window, [source])
         own = self.preparations[source].for_files(facts, name=source, window=windows.get(source))
         return replace(self, preparations={**self.preparations, source: own})
+
+    def refuse_slices(self) -> None:
+        """Refuses single slices where the run translates volumes as a whole.
+
+        Raises:
+            UserError: such a run.
+        """
+        if self.is_volumetric:
+            raise UserError(
+                f"this run ({self.config.model}) translates volumes as a whole; give NIfTI files or DICOM series, or a "
+                "run of slices"
+            )
 
     def translate_pictures(self, pictures: Sequence[Picture], *, source: str, network: str) -> list[np.ndarray]:
         """Translates pictures of any size.
@@ -124,7 +139,11 @@ class TrainedTranslator:
 
         Returns:
             For each a ``(height, width)`` float32 array in [0, 1] of its own size.
+
+        Raises:
+            UserError: a run that translates no slices.
         """
+        self.refuse_slices()
         preparation, size = self.preparations[source], self.config.data.image_size
         squares = [prepare(picture, preparation, size=size) for picture in pictures]
         outputs = self.translate(np.stack([square.pixels for square in squares]), network)
@@ -151,4 +170,6 @@ def load_translator(run: Path, *, batch_size: int = 8) -> TrainedTranslator:
     translate = ArrayTranslator(
         networks, channels=config.data.channels, batch_size=batch_size, dropout=system.keeps_dropout(config)
     )
-    return TrainedTranslator(config=config, preparations=preparations, record=record, translate=translate)
+    return TrainedTranslator(
+        config=config, preparations=preparations, record=record, translate=translate, is_volumetric=system.is_volumetric
+    )

@@ -7,8 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from common_tf.runs.weights import save_weights
-from common_tf.sources.pipeline import DomainPipeline
-from cyclegan_tf.pairs_beside import PipelineWithPairs
+from common_tf.sources.pipeline import Pipeline
 from cyclegan_tf.translator import Translator
 from cyclegan_tf.validation import Validation
 
@@ -32,7 +31,7 @@ class TrainableTranslator:
         folder: Path,
         translator: Translator,
         validation: Validation,
-        pipeline: DomainPipeline | PipelineWithPairs,
+        pipeline: Pipeline,
     ):
         self.state: tf.Module = translator
         self.references = validation.references()

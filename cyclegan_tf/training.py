@@ -17,13 +17,14 @@ from common_tf.runs.session import Session
 from common_tf.runs.weights import weights_record
 from common_tf.splits.seen import rows_behind
 from cyclegan_tf.config import TranslatorConfig, load_translator_config
-from cyclegan_tf.data import TrainingData, load_training_data
+from cyclegan_tf.data import TrainingData
 from cyclegan_tf.start import Weights, start_weights
 from cyclegan_tf.systems import system_class
 from cyclegan_tf.trainable import TrainableTranslator
 from cyclegan_tf.translator import Translator
 from cyclegan_tf.truth import is_scored, score_phantom_run
 from cyclegan_tf.validation import Validation
+from cyclegan_tf.volume_data import load_data
 
 EXTRACTOR_FILE = "extractor.json"
 
@@ -48,7 +49,7 @@ def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto
         start = start_weights(config)
         policy = precision_policy(config.optimisation.precision)
         environment = enter_environment(folder.path, policy, deterministic=config.run.deterministic)
-        data = load_training_data(config, paired=system.wants_pairs)
+        data = load_data(config, system)
         print("\n".join(data.lines(config)), flush=True)
         counts = data.dataset.counts(data.splits, config.data.domain_names)
         folder.begin(

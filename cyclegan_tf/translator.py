@@ -30,6 +30,9 @@ class Translator(tf.Module):
     has_cycle = True
     """Whether both directions are trained to undo each other."""
 
+    is_volumetric = False
+    """Whether it learns from volumes as a whole: its images are cubes then, and have a depth before the height."""
+
     def __init__(self, config: TranslatorConfig, *, policy: str, total_steps: int):
         super().__init__(name=config.model)
         self.config, self.policy, self.total_steps = config, policy, total_steps
@@ -80,10 +83,16 @@ class Translator(tf.Module):
         return {}
 
     @classmethod
+    def build_generator(cls, config: TranslatorConfig, *, seed: int, policy: str, name: str) -> tf.keras.Model:
+        """A generator as the config has it, for systems that do not have their own form."""
+        return build_generator(config, seed=seed, policy=policy, name=name)
+
+    @classmethod
     def build_inference(cls, config: TranslatorConfig, *, policy: str) -> Mapping[str, tf.keras.Model]:
         """Untrained networks into which the weights of `inference_networks` can be loaded."""
         return {
-            direction: build_generator(config, seed=0, policy=policy, name=direction) for direction in config.directions
+            direction: cls.build_generator(config, seed=0, policy=policy, name=direction)
+            for direction in config.directions
         }
 
     @classmethod

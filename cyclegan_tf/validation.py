@@ -1,10 +1,10 @@
 """The figures that choose the best checkpoint, and the sample grids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from common_tf.metrics.distribution import sliced_wasserstein
 from common_tf.metrics.similarity.mae import mae
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
 from cyclegan_tf.config import TranslatorConfig
-from cyclegan_tf.data import Domain, TrainingData
+from cyclegan_tf.data import Domain, TrainingData, spread
 from cyclegan_tf.directions import SIDES, back
 from cyclegan_tf.inference import ArrayTranslator
 from cyclegan_tf.translator import Translator
@@ -39,6 +39,7 @@ _FIGURES = {
     "better",
     "edges texture": f"{_TEXTURE} + {EDGE_SHARE:g} x (1 - edge agreement of input and output); lower is better",
 }
+_STEP = 8
 _INTERVAL_WIDTH = 2 * 1.96
 """Of a 95 % interval, in standard deviations."""
 
@@ -56,10 +57,12 @@ class _Slices:
     """Validation slices of a domain, and as many training slices.
 
     Attributes:
+        images: what the networks translate: the slices, or the cubes that they are of.
         real, masks: ``(n, size, size)``.
         training: ``(m, size, size)``.
     """
 
+    images: np.ndarray
     real: np.ndarray
     masks: np.ndarray
     training: np.ndarray
@@ -94,13 +97,11 @@ class Validation:
         self._pairs = data.pair_slices("validation", config.data.image_size) if held_out else None
 
     def _squares(self, data: TrainingData, domain: Domain) -> _Slices:
-        """All validation slices, or as many as the config says, and training slices spread evenly over theirs."""
-        most, size = self._config.validation.validation_images, self._config.data.image_size
-        chosen, trained = data.chosen(domain, "validation"), data.chosen(domain, "train")
-        chosen = _spread(chosen, min(most or len(chosen), len(chosen)))
-        slices = data.slices(domain, chosen, size)
-        spread = data.slices(domain, _spread(trained, min(len(trained), max(1, len(chosen)))), size)
-        return _Slices(slices.scaled(), np.asarray(slices.masks), spread.scaled())
+        """All validation images, or as many as the config says, and training ones spread evenly over theirs."""
+        given = data.some(domain, "validation", self._config.validation.validation_images, self._config)
+        images = given.scaled()
+        training = data.some(domain, "train", max(1, len(images)), self._config)
+        return _Slices(images, slices_in(images), slices_in(np.asarray(given.masks)), slices_in(training.scaled()))
 
     def figures(self) -> dict[str, float]:
         """The figure as ``score``, and its parts by name."""
@@ -108,19 +109,20 @@ class Validation:
         for there in self._directions:
             source, target = SIDES[there]
             given = self._slices[source]
-            fake = self._translate(given.real, there)
+            made = self._translate(given.images, there)
+            fake = slices_in(made)
             results.update(self._likeness(there, target, fake))
             if self._kind == "paired":
                 results[f"mae_{there}"] = measure(mae(self._slices[target].real, fake)).value
                 continue
             if self._has_cycle:
-                cycled = self._translate(fake, back(there))
+                cycled = slices_in(self._translate(made, back(there)))
                 results[f"cycle_mae_{source}"] = measure(mae(given.real, cycled)).value
             results[f"edges_{there}"] = measure(edge_agreement(given.real, fake, mask=given.masks)).value
             if self._pairs is not None:
                 truth, masks = self._pairs[target].scaled(), np.asarray(self._pairs[source].masks)
-                made = self._translate(self._pairs[source].scaled(), there)
-                results[f"pair_mae_{there}"] = measure(mae(truth, made, mask=masks)).value
+                output = self._translate(self._pairs[source].scaled(), there)
+                results[f"pair_mae_{there}"] = measure(mae(truth, output, mask=masks)).value
         return {"score": self._score(results), **results}
 
     def references(self) -> dict[str, float]:
@@ -192,28 +194,34 @@ class Validation:
         """Saves a grid: input, output and cycle (or truth) of fixed slices, every direction."""
         count = self._config.validation.sample_images
         names = dict(zip("ab", self._config.data.domain_names))
-        columns, titles = [], []
+        columns: list[Any] = []
+        titles = []
         for there in self._directions:
             source, target = SIDES[there]
-            # Spread over the validation set: neighbours are often slices of one head.
-            every = self._slices[source].real
-            chosen = np.linspace(0, len(every) - 1, min(count, len(every))).astype(int)
-            real = every[chosen]
-            fake = self._translate(real, there)
-            columns += [real, fake]
+            every = self._slices[source].images
+            chosen = spread(len(every), count)
+            made = self._translate(every[chosen], there)
+            columns += [middle_of(every[chosen]), middle_of(made)]
             titles += [f"{names[source]}, real", f"{names[source]} to {names[target]}"]
             if self._kind == "paired":
-                columns.append(self._slices[target].real[chosen])
+                columns.append(middle_of(self._slices[target].images[chosen]))
                 titles.append(f"{names[target]}, truth")
             elif len(self._directions) == 2:
-                columns.append(self._translate(fake, back(there)))
+                columns.append(middle_of(self._translate(made, back(there))))
                 titles.append(f"and back to {names[source]}")
         save_grid(path, columns, titles=titles, footer=f"step {step}. {SYNTHETIC_NOTICE}")
 
 
-def _spread(chosen: Sequence[int], count: int) -> list[int]:
-    """Some, evenly: neighbours are often slices of one head."""
-    return [chosen[index] for index in np.linspace(0, len(chosen) - 1, count).astype(int)]
+def slices_in(images: np.ndarray) -> np.ndarray:
+    """Slices of images for figures, ``(n, height, width)``: themselves, or of cubes every eighth one."""
+    if images.ndim == 3:
+        return images
+    return images[:, min(_STEP, images.shape[1]) // 2 :: _STEP].reshape(-1, *images.shape[2:])
+
+
+def middle_of(images: np.ndarray) -> np.ndarray:
+    """A slice of each image for people: itself, or the middle of a cube."""
+    return images if images.ndim == 3 else images[:, images.shape[1] // 2]
 
 
 def _deviation(values: np.ndarray) -> float:

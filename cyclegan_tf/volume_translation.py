@@ -15,6 +15,7 @@ from common_tf.pictures.preparation import Preparation, prepare, restore, usual_
 from common_tf.progress import progress
 from common_tf.sources.listing import Listing, others_finding
 from common_tf.sources.source import listed
+from common_tf.volumes.blocks import Block, restore_block, take_block
 from common_tf.volumes.dicom.writing import write_series
 from common_tf.volumes.files import DICOM, ReadVolume, VolumeFile, VolumeListing
 from common_tf.volumes.nifti import write_nifti
@@ -31,6 +32,7 @@ from common_tf.volumes.windows import (
     volume_window,
 )
 from cyclegan_tf.inference import TrainedTranslator
+from cyclegan_tf.sliding_window import slide
 from cyclegan_tf.translations_folder import Translated, TranslationsFolder
 
 _SLICES_AT_ONCE = 16
@@ -108,7 +110,10 @@ def translate_volume(
     network: str,
     given: tuple[float, float] | None = None,
 ) -> tuple[Volume, Sequence[str]]:
-    """Translates a volume slice by slice, in the plane of the run's training; slices without a head become background.
+    """Translates a volume on its own grid.
+
+    Slice by slice in the plane of the run's training, where slices without a head become background; or as a whole, in
+    overlapping cubes on an even grid from which the values come back onto the volume's own (`cyclegan3d`).
 
     Args:
         translator: from `load_translator`.
@@ -129,14 +134,58 @@ def translate_volume(
     if given is None:
         refuse_run(translator.preparations[source], domain=source)
     window, line = volume_window(slices, translator.preparations[source], domain=source, given=given)
-    scaled = np.zeros(slices.values.shape, np.float32)
-    blank = _translate_slices(translator, slices, window, source, network, scaled)
+    notes = [line]
+    if translator.is_volumetric:
+        scaled, note = _translate_whole(translator, volume, window, network)
+        notes.append(note)
+    else:
+        made = np.zeros(slices.values.shape, np.float32)
+        blank = _translate_slices(translator, slices, window, source, network, made)
+        scaled = voxels_of(made, volume, plane)
+        if blank:
+            notes.append(f"{blank} of {len(slices)} slices show no head and are background")
     values, unit, meaning = physical_values(scaled, translator.preparations[target], domain=target)
-    made = volume.with_voxels(voxels_of(values, volume, plane), unit=unit, modality="CT" if is_ct(target) else "MR")
-    notes = [line, meaning]
-    if blank:
-        notes.append(f"{blank} of {len(slices)} slices show no head and are background")
-    return made, notes
+    modality = "CT" if is_ct(target) else "MR"
+    return volume.with_voxels(values, unit=unit, modality=modality), [*notes, meaning]
+
+
+def best_possible(translator: TrainedTranslator, volume: Volume, *, domain: str) -> np.ndarray:
+    """What a run could make of a volume if it were perfect: its values within the run's window and voxels.
+
+    Args:
+        translator: from `load_translator`.
+        volume: of the domain, with its unit.
+        domain: its name.
+
+    Returns:
+        ``(i, j, k)`` float32 in the unit of the volume.
+    """
+    low, high = translator.preparations[domain].physical or (-np.inf, np.inf)
+    if not translator.is_volumetric:
+        return np.clip(volume.voxels, low, high)
+    block = _block(translator, volume, (low, high))
+    return restore_block(block.pixels, block) * np.float32(high - low) + np.float32(low)
+
+
+def _block(translator: TrainedTranslator, volume: Volume, window: tuple[float, float]) -> Block:
+    system, data = translator.config.system, translator.config.data
+    return take_block(volume, window=window, voxel_mm=system.voxel_mm, side=data.image_size, framing=data.framing)
+
+
+def _translate_whole(
+    translator: TrainedTranslator, volume: Volume, window: tuple[float, float], network: str
+) -> tuple[np.ndarray, str]:
+    """``(i, j, k)`` in [0, 1], and what a person should know."""
+    system, data = translator.config.system, translator.config.data
+    block = _block(translator, volume, window)
+    made = slide(
+        block.pixels,
+        lambda cubes: translator.translate(cubes, network),
+        side=data.image_size,
+        overlap=system.overlap,
+    )
+    note = f"translated on cubic voxels of {system.voxel_mm:g} mm and resampled back, so finer detail is lost"
+    return restore_block(made, block), note
 
 
 def _translate_slices(translator, slices: Slices, window, source: str, network: str, scaled: np.ndarray) -> int:

@@ -85,6 +85,8 @@ def compare(
         loaded = [Translations(run, folder.cache) for run in runs]
         domains = loaded[0].domains
         for one in loaded:
+            if one.translator.is_volumetric:
+                raise UserError(f"--compare {one.run}: translates volumes as a whole, and the table is one of slices")
             if one.domains != domains:
                 raise UserError(
                     f"--compare {one.run}: its domains are {', '.join(one.domains)}, those of {loaded[0].run} "

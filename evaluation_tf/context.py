@@ -91,6 +91,8 @@ class Context:
             raise UserError(
                 f"--cases {request.cases}: no pictures; put them there, or into folders named as the domains"
             )
+        if self.is_volumetric:
+            self._load_volumetric()
         # What is quickly refused comes first; test slices may have to be drawn.
         early = () if request.pairs is None else ("volume_pairs", "pairs")
         for one in ("detector_domain", "panel", *early, "extractors", "test", "pairs"):
@@ -100,6 +102,11 @@ class Context:
     def translation(self) -> Translations | None:
         """The translator's run, if there is one."""
         return None if self.request.translator is None else Translations(self.request.translator, self.cache)
+
+    @property
+    def is_volumetric(self) -> bool:
+        """Whether the translator's run takes volumes as a whole; then there are no slices to test."""
+        return self.translation is not None and self.translation.translator.is_volumetric
 
     @property
     def domains(self) -> tuple[str, str]:
@@ -123,7 +130,7 @@ class Context:
     def extractors(self) -> list[Extractor]:
         """Networks whose features are compared. InceptionV3 may be missing; what was asked for by name may not."""
         request, found = self.request, []
-        if self.translation is None:
+        if self.translation is None or self.is_volumetric:
             return []
         found.append(lite0())
         try:
@@ -144,8 +151,10 @@ class Context:
 
     @cached_property
     def test(self) -> TestSet | None:
-        """The translator's test slices."""
-        return None if self.translation is None else load_test_set(self.translation, self.data)
+        """The translator's test slices; ``None`` where it has none."""
+        if self.translation is None or self.is_volumetric:
+            return None
+        return load_test_set(self.translation, self.data)
 
     @property
     def pairs(self) -> Pairs | None:
@@ -175,6 +184,20 @@ class Context:
     def warnings(self) -> Sequence[str]:
         """What must be known of the whole report."""
         return () if self.test is None else self.test.warnings
+
+    def _load_volumetric(self) -> None:
+        request = self.request
+        assert self.translation is not None
+        what = f"{self.translation.run} translates volumes as a whole"
+        for flag, value in (
+            ("--data", request.data), ("--labelled", request.labelled), ("--cases", request.cases),
+            ("--extractor", request.extractor),
+        ):  # fmt: skip
+            if value is not None:
+                raise UserError(f"{flag} {value}: {what}; give aligned volumes with --pairs")
+        if not self.volume_pairs:
+            raise UserError(f"--translator {what}; give aligned volumes with --pairs")
+        self.gaps.append(Gap("likeness, cycle and content of slices", what))
 
     @property
     def _pair_order(self) -> str:

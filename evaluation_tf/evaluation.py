@@ -54,10 +54,11 @@ def evaluate(request: Request) -> Path:
 def _subtitle(context: Context) -> str:
     """What was evaluated, in a line."""
     parts = []
-    if context.translation is not None and context.test is not None:
+    if context.translation is not None:
         parts.append(
             f"translator {context.translation.run.name} (step {context.translation.translator.record['step']})"
         )
+    if context.test is not None:
         counts = ", ".join(f"{len(one.squares)} {name}" for name, one in context.test.slices.items())
         parts.append(f"test slices: {counts}")
     if context.panel is not None:

@@ -25,7 +25,7 @@ def provenance(context: Context, seconds: float) -> dict[str, str]:
     """Commands, data, configs, hashes and versions, as titles and texts."""
     texts = {"Command": command_words(context.request.command)}
     outputs, test, pairs = context.translation, context.test, context.pairs
-    if outputs is not None and test is not None:
+    if test is not None:
         lines = [f"data: {context.data}", f"chosen: {test.origin}"]
         for name, one in test.slices.items():
             lines.append(
@@ -35,6 +35,7 @@ def provenance(context: Context, seconds: float) -> dict[str, str]:
         if pairs is not None:
             lines.append(f"pairs: {len(pairs)} ({pairs.name}) in {pairs.group_count} {pairs.group_word}")
         texts["Data and splits"] = "\n".join(lines)
+    if outputs is not None:
         texts["Audit of the translator's data"] = _audit(outputs.run)
         texts["Translator"] = (
             f"weights of step {outputs.translator.record['step']}, SHA-256 of all {outputs.weights_hash}\n"

@@ -7,6 +7,7 @@ the step's number. A resumed run starts the pipeline at its step and sees what a
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,17 @@ MASK = "mask_"
 """A batch has ``a`` and ``b``, and under this prefix the head of each."""
 
 _ORDER, _AUGMENTATION = Stream("pipeline.order"), Stream("pipeline.augmentation")
+
+
+class Pipeline(Protocol):
+    """What a training takes its batches from."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which the domain that sets the epoch's length is seen once."""
+
+    def batches(self, start_step: int) -> tf.data.Dataset:
+        """Batches from a step on, without end."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,7 @@ class Case:
         patient: who it is; ``""`` where nobody knows.
         identity: for drawn heads, everything that decides what is drawn.
         place: of a slice of a volume, the file or folder that the volume is.
+        volume: reads that volume, a `common_tf.sources.volumes.OpenedVolume`.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Case:
     patient: str = ""
     identity: str = ""
     place: Path | None = None
+    volume: Callable[[], Any] | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:

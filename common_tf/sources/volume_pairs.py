@@ -72,9 +72,7 @@ class VolumePair:
                 raise BadVolume(
                     f"{self.patient}: {source} and {target} lie in different frames of reference; register them first"
                 )
-            if not given.is_even:
-                raise BadVolume(f"{self.patient}: {source} has uneven slices, and {target} lies on another grid")
-            truth = resampled(truth, affine=given.affine, shape=given.shape)
+            truth = resampled(truth, given)
             notes.append(f"{target} was resampled onto the grid of {source}")
         return LoadedPair(given, truth, self._head(given, truth, source, target), notes)
 
@@ -90,7 +88,7 @@ class VolumePair:
         if self.mask is not None:
             mask = self.mask.read().volume
             if not _same_grid(given, mask):
-                mask = resampled(replace(mask, unit=""), affine=given.affine, shape=given.shape, order=0)
+                mask = resampled(replace(mask, unit=""), given, order=0)
             if not (mask.voxels > 0).any():
                 raise BadVolume(f"{self.patient}: no voxel of {source} is in the mask; do they lie in one space?")
             return mask.voxels > 0

@@ -19,7 +19,7 @@ from common_tf.volumes.files import VolumeFile
 from common_tf.volumes.planes import Slices, needs_regular, slices_of
 from common_tf.volumes.resampling import regular
 from common_tf.volumes.slices import picture_of
-from common_tf.volumes.volume import BadVolume
+from common_tf.volumes.volume import BadVolume, Volume
 from common_tf.volumes.windows import training_window
 
 _IN_MEMORY = 3
@@ -28,7 +28,18 @@ _FEW = 3
 
 
 @dataclass(frozen=True)
-class _Opened:
+class OpenedVolume:
+    """A volume in memory, as a training sees it.
+
+    Attributes:
+        volume: itself, or on an even grid where slices of the plane want one.
+        slices: of it, in the plane of the training.
+        window: values that are black and white.
+        people: digests of what names its patient.
+        notes: what a person should know.
+    """
+
+    volume: Volume
     slices: Slices
     window: tuple[float, float]
     people: tuple[str, ...]
@@ -40,9 +51,9 @@ class _Shelf:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._held: OrderedDict[tuple, _Opened] = OrderedDict()
+        self._held: OrderedDict[tuple, OpenedVolume] = OrderedDict()
 
-    def opened(self, file: VolumeFile, *, domain: str, window: tuple[float, float] | None, plane: str) -> _Opened:
+    def opened(self, file: VolumeFile, *, domain: str, window: tuple[float, float] | None, plane: str) -> OpenedVolume:
         key = (*file.paths, domain, window, plane)
         with self._lock:
             if key not in self._held:
@@ -98,7 +109,7 @@ def volume_cases(
     for file in progress(files, total=len(files), words=f"looking at the volumes, {label}"):
         name = (where / file.name).as_posix()
 
-        def opened(file: VolumeFile = file) -> _Opened:
+        def opened(file: VolumeFile = file) -> OpenedVolume:
             return _SHELF.opened(file, domain=label, window=window, plane=plane)
 
         try:
@@ -126,6 +137,7 @@ def volume_cases(
                     reading=reading,
                     patient=name,
                     place=place / file.name,
+                    volume=opened,
                 )  # fmt: skip
             )
     findings = [
@@ -182,7 +194,7 @@ def _refusing(reason: str):
     return load
 
 
-def _open(file: VolumeFile, *, domain: str, window: tuple[float, float] | None, plane: str) -> _Opened:
+def _open(file: VolumeFile, *, domain: str, window: tuple[float, float] | None, plane: str) -> OpenedVolume:
     read = file.read()
     volume, notes = read.volume, list(read.notes)
     if needs_regular(volume, plane):
@@ -195,10 +207,10 @@ def _open(file: VolumeFile, *, domain: str, window: tuple[float, float] | None, 
     people = tuple(
         f"{tag} {hashlib.sha256(value.encode()).hexdigest()[:16]}" for tag, value in found_tags.items() if value
     )
-    return _Opened(slices, found, people, notes)
+    return OpenedVolume(volume, slices, found, people, notes)
 
 
-def _loaded(opened: _Opened, number: int, *, label: str, kind: str) -> Loaded:
+def _loaded(opened: OpenedVolume, number: int, *, label: str, kind: str) -> Loaded:
     picture: Picture = picture_of(opened.slices, number, opened.window)
     values = opened.slices.values[number]
     height, width = picture.pixels.shape

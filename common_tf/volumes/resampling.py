@@ -1,6 +1,9 @@
 """The values of a volume on another grid, by trilinear interpolation."""
 
+from dataclasses import replace
+
 import numpy as np
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from scipy import ndimage
 
 from common_tf.volumes.volume import AIR, HOUNSFIELD, Volume
@@ -33,31 +36,62 @@ def regular(volume: Volume) -> Volume:
     affine[:3, 3] = origins[0] + columns @ low
     width, height = (int(side + more) for side, more in zip(volume.shape[:2], high - low))
     slices = int(np.floor((heights[-1] - heights[0]) / step + 1e-6)) + 1
-    return resampled(volume, affine=affine, shape=(width, height, slices))
+    return resampled(volume, empty_grid(affine, (width, height, slices)))
 
 
-def resampled(volume: Volume, *, affine: np.ndarray, shape: tuple[int, int, int], order: int = 1) -> Volume:
+def isotropic(volume: Volume, *, voxel_mm: float) -> Volume:
+    """The volume on a grid of cubic voxels along its own axes, from its first voxel to its last or a little beyond.
+
+    Axes are turned to right, front and up first, so that the grid does not depend on how the volume is stored. Where
+    voxels become larger, a Gaussian of half the growth (in old voxels) comes before, so that noise does not alias.
+
+    Args:
+        volume: any; uneven or tilted ones become `regular` first.
+        voxel_mm: side of a voxel.
+    """
+    even = _turned(regular(volume))
+    factors = voxel_mm / np.array(even.spacing)
+    affine = even.affine.copy()
+    affine[:3, :3] *= factors
+    counts = (int(np.ceil((count - 1) / factor - 1e-6)) + 1 for count, factor in zip(even.shape, factors))
+    smooth = ndimage.gaussian_filter(even.voxels, np.maximum(0, (factors - 1) / 2), mode="nearest")
+    grid = empty_grid(affine, tuple(counts))  # type: ignore[arg-type]
+    return resampled(replace(even, voxels=smooth), grid, beyond="nearest")
+
+
+def _turned(volume: Volume) -> Volume:
+    """The same voxels along the axes that are nearest to right, front and up."""
+    turn = io_orientation(volume.affine)
+    voxels = np.ascontiguousarray(apply_orientation(volume.voxels, turn))
+    return replace(volume, voxels=voxels, affine=volume.affine @ inv_ornt_aff(turn, volume.shape))
+
+
+def empty_grid(affine: np.ndarray, shape: tuple[int, int, int]) -> Volume:
+    """A grid to resample onto; its voxels take no memory."""
+    return Volume(np.broadcast_to(np.float32(0), shape), np.array(affine, float))
+
+
+def resampled(volume: Volume, grid: Volume, *, order: int = 1, beyond: str = "air") -> Volume:
     """The volume on another grid of the same space.
 
     Args:
         volume: any.
-        affine: ``(4, 4)`` of the new grid, in mm, RAS+.
-        shape: of it.
+        grid: where the voxels are wanted; uneven slices as well.
         order: 1 for trilinear interpolation, 0 for the nearest voxel, as labels want it.
-
-    Returns:
-        A volume that is air outside the old one (its lowest value where the unit is not HU).
+        beyond: what is outside the old grid: ``air`` (its lowest value where the unit is not HU), or ``nearest``, the
+            values at its border.
     """
     outside = AIR if volume.unit == HOUNSFIELD else float(volume.voxels.min())
-    voxels = np.empty(shape, np.float32)
+    voxels = np.empty(grid.shape, np.float32)
     flat = voxels.reshape(-1)
+    mode = "constant" if beyond == "air" else beyond
     # In parts: coordinates are six times as large as the values.
     for start in range(0, flat.size, _AT_ONCE):
         chosen = np.arange(start, min(start + _AT_ONCE, flat.size))
-        indices = np.stack(np.unravel_index(chosen, shape), axis=-1)
-        found = _onto_border(indices_of(volume, indices @ affine[:3, :3].T + affine[:3, 3]), volume.shape)
-        flat[chosen] = ndimage.map_coordinates(volume.voxels, found.T, order=order, mode="constant", cval=outside)
-    return Volume(voxels, np.array(affine, float), None, volume.unit, volume.modality, volume.frame_of_reference)
+        indices = np.stack(np.unravel_index(chosen, grid.shape), axis=-1)
+        found = _onto_border(indices_of(volume, grid.world(indices)), volume.shape)
+        flat[chosen] = ndimage.map_coordinates(volume.voxels, found.T, order=order, mode=mode, cval=outside)
+    return replace(volume, voxels=voxels, affine=grid.affine, positions=grid.positions)
 
 
 def _onto_border(indices: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

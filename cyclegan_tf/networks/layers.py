@@ -54,7 +54,7 @@ class InstanceNormalization(tf.keras.layers.Layer):
             passes, which makes the tutorial's 256-px U-Net bottleneck dead.
         seed: of the scale's initialiser.
 
-    Input and output: ``(batch, height, width, channels)``.
+    Input and output: ``(batch, height, width, channels)``, or with a depth before the height.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class InstanceNormalization(tf.keras.layers.Layer):
 
     def build(self, input_shape: Sequence[int]) -> None:
         channels = int(input_shape[-1])
-        self._skip = self.skip_single_pixel and tuple(input_shape[1:3]) == (1, 1)
+        self._skip = self.skip_single_pixel and set(input_shape[1:-1]) == {1}
         if self.affine and not self._skip:
             self.scale = self.add_weight(
                 name="scale",
@@ -87,6 +87,11 @@ class InstanceNormalization(tf.keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         if self._skip:
             return inputs
+        if len(inputs.shape) == 5:
+            # The statistics do not ask where a voxel lies.
+            shape = tf.shape(inputs)
+            flat = tf.reshape(inputs, [inputs.shape[0] or shape[0], -1, inputs.shape[3], inputs.shape[4]])
+            return tf.reshape(self.call(flat), shape)
         batch = inputs.shape[0]
         if batch == 1:
             if self.affine:
@@ -121,15 +126,15 @@ class InstanceNormalization(tf.keras.layers.Layer):
 
 
 class ReflectionPadding(tf.keras.layers.Layer):
-    """Pads height and width by mirroring without repeating the edge, as PyTorch's ReflectionPad2d."""
+    """Pads height and width (and depth) by mirroring without repeating the edge, as PyTorch's ReflectionPad2d."""
 
     def __init__(self, padding: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.padding = padding
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        p = self.padding
-        return tf.pad(inputs, [[0, 0], [p, p], [p, p], [0, 0]], mode="REFLECT")
+        inner = [[self.padding, self.padding]] * (len(inputs.shape) - 2)
+        return tf.pad(inputs, [[0, 0], *inner, [0, 0]], mode="REFLECT")
 
     def get_config(self) -> dict:
         return {**super().get_config(), "padding": self.padding}

@@ -27,14 +27,20 @@ class OwnGenerators(SystemOptions):
 
 
 @dataclass(frozen=True)
-class Critics(SystemOptions):
+class Game(SystemOptions):
+    """Generators against critics."""
+
+    adversarial: str = option("lsgan", "adversarial loss", choices=("lsgan", "bce", "hinge"))
+    adversarial_weight: float = option(1.0, "weight of the generators' adversarial loss", minimum=0)
+
+
+@dataclass(frozen=True)
+class Critics(Game):
     """The PatchGAN and its game."""
 
     discriminator: str = option("paper", "form of the 70x70 PatchGAN", choices=("paper", "tutorial"))
     discriminator_filters: int = option(32, "filters of the discriminator's first layer", minimum=1)
     spectral_norm: bool = option(False, "spectral normalisation in the discriminator")
-    adversarial: str = option("lsgan", "adversarial loss", choices=("lsgan", "bce", "hinge"))
-    adversarial_weight: float = option(1.0, "weight of the generators' adversarial loss", minimum=0)
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Pool(SystemOptions):
 
 
 @dataclass(frozen=True)
-class Cycle(SystemOptions):
+class CycleWeight(SystemOptions):
     """Of systems whose directions undo each other."""
 
     cycle_weight: float = option(5.0, "weight of the L1 cycle loss", minimum=0)
@@ -80,6 +86,12 @@ class Cycle(SystemOptions):
         maximum=1,
     )  # fmt: skip
     cycle_flips: bool = option(True, "flip images at random on the way back, so that a cycle sees shifts")
+
+
+@dataclass(frozen=True)
+class Cycle(CycleWeight):
+    """The same, for what a cycle of pictures can be judged by beside L1."""
+
     ssim_cycle_weight: float = option(0.0, "weight of 1 - SSIM of image and cycle", minimum=0)
     perceptual_weight: float = option(0.0, "weight of the cycle's distance in an extractor's features", minimum=0)
     style_weight: float = option(0.0, "weight of the cycle's distance in their Gram matrices", minimum=0)
@@ -91,8 +103,8 @@ class Cycle(SystemOptions):
 
 
 @dataclass(frozen=True)
-class InputTies(SystemOptions):
-    """What ties an output to its own input, for systems that see no truth."""
+class Outline(SystemOptions):
+    """The outline of the head, which a translation keeps."""
 
     outline_weight: float = option(
         10.0, "weight of what a translation draws outside the head; wants framing=head", minimum=0
@@ -100,6 +112,12 @@ class InputTies(SystemOptions):
     critic_sees_outline: bool = option(
         False, "show the critics the outline of the head beside the image; wants framing=head"
     )
+
+
+@dataclass(frozen=True)
+class InputTies(Outline):
+    """What ties an output to its own input, for systems that see no truth."""
+
     edge_weight: float = option(0.0, "weight of the edge consistency of input and output", minimum=0)
     edge_start: float = option(
         0.25, "share of the training after which edges count; earlier they would hold a wrong polarity", minimum=0,

@@ -19,7 +19,7 @@ _WORDS = f"Rows: the {_EACH} best, the {_EACH} nearest to the median, and the {_
 def build(context: Context) -> Section | None:
     """Best, median and worst of both directions: by error against the truth where there is one, else by the cycle's."""
     outputs = context.translation
-    if outputs is None:
+    if outputs is None or context.is_volumetric:
         return None
     section = Section(key="gallery", title="Best, median and worst cases", intro="Chosen by number, not by eye.")
     for source in outputs.sources:

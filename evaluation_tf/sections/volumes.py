@@ -23,7 +23,7 @@ from common_tf.volumes.planes import PLANES, slices_of
 from common_tf.volumes.slices import middle_slices
 from common_tf.volumes.volume import BadVolume, Volume
 from common_tf.volumes.windows import head_range, is_ct
-from cyclegan_tf.volume_translation import translate_volume
+from cyclegan_tf.volume_translation import best_possible, translate_volume
 from detector_tf.drawing import plt, save_figure
 from evaluation_tf.context import Context
 from evaluation_tf.parts import Card, Figure, Gap, Section
@@ -80,7 +80,7 @@ def build(context: Context) -> Section | None:
         one = _loaded(pair, source, target)
         made = _translated(outputs, one, source, target, pair)
         density.add(one.truth.voxels[one.mask], made.voxels[one.mask])
-        predictions = {"translator": made.voxels, "window": _windowed(one.truth.voxels, outputs, target)}
+        predictions = {"translator": made.voxels, "window": best_possible(outputs.translator, one.truth, domain=target)}
         if len(pairs) > 1:
             others = [counts for index, counts in enumerate(tables) if index != number]
             predictions["table"], predictions["mean"] = _from_others(one, others)
@@ -138,11 +138,6 @@ def _translated(outputs: Translations, one: LoadedPair, source: str, target: str
         raise UserError(f"--pairs: {pair.patient}: {error}") from error
 
 
-def _windowed(truth: np.ndarray, outputs: Translations, target: str) -> np.ndarray:
-    low, high = outputs.translator.preparations[target].physical or (-np.inf, np.inf)
-    return np.clip(truth, low, high)
-
-
 def _table_counts(one: LoadedPair) -> tuple[np.ndarray, np.ndarray]:
     """Sum of HU and number of voxels by the source's gray value, scaled by its own head."""
     bins = _bins(one)[one.mask]
@@ -181,7 +176,7 @@ _ROWS = {
     "translator": ("translator", "result"),
     "table": ("floor: intensity table of the other patients", "floor"),
     "mean": ("floor: mean HU of the other patients", "floor"),
-    "window": ("what the run's window cuts off", "reference"),
+    "window": ("what the run's window (and voxels, in 3-D) cut off", "reference"),
 }
 
 

@@ -20,11 +20,11 @@ from common_tf.pictures.phantom import draw_phantom
 from common_tf.runs.config import options_of
 from common_tf.runs.history import read_history
 from cyclegan_tf.config import config_type, make_config
-from cyclegan_tf.data import load_training_data
 from cyclegan_tf.inference import ArrayTranslator
 from cyclegan_tf.systems import system_class, system_names
 from cyclegan_tf.systems.pccgan.networks import ATOMS, Dictionary, conditional_generator
 from cyclegan_tf.systems.unit.networks import unit_parts
+from cyclegan_tf.volume_data import load_data
 
 TINY = ("--image-size", 32, "--precision", "float32", "--log-every", 1)
 # Batches come from tf.data, which stays as it is under the fixture ``eagerly``.
@@ -47,7 +47,8 @@ def _quick(names, *quick: str) -> list:
 def _small(model: str, **more) -> dict:
     """The small settings that a system has."""
     mine = options_of(config_type(model))
-    return {name: value for name, value in {**_SMALL, **more}.items() if name in mine}
+    own = {"generator": "light", "voxel_mm": 6.0} if system_class(model).is_volumetric else {}
+    return {name: value for name, value in {**_SMALL, **own, **more}.items() if name in mine}
 
 
 def _quietly(main, *words) -> int:
@@ -90,8 +91,9 @@ def _forget_after(run: Path, step: int) -> None:
 
 # CycleGAN itself is killed for real, in a process of its own, in test_training.py.
 @pytest.mark.parametrize("name", _quick(sorted(set(SYSTEMS) - {"cyclegan"}), "pix2pix"))
-def test_train_kill_continue_translate(name, detector, phantom_folder, strips, tmp_path):
-    run, words = tmp_path / "run", _words(name, detector, strips if name == "pix2pix" else phantom_folder)
+def test_train_kill_continue_translate(name, detector, phantom_folder, strips, drawn_volumes, tmp_path):
+    data = {"pix2pix": strips, "cyclegan3d": drawn_volumes}.get(name, phantom_folder)
+    run, words = tmp_path / "run", _words(name, detector, data)
     assert _quietly(train_cyclegan.main, *words, "--run", run, "--steps", 3) == 0
     whole = _weights(run)
     assert whole["step"] == 3
@@ -110,6 +112,9 @@ def test_train_kill_continue_translate(name, detector, phantom_folder, strips, t
     direction = "MRI15T2MRI3T" if name == "field-strength" else "CT2MRI"
     Image.fromarray(quantise(draw_phantom(5, size=50).ct)).save(tmp_path / "one.png")
     words = ("--run", run, "--direction", direction, "--input", tmp_path / "one.png", "--output", tmp_path / "out")
+    if name == "cyclegan3d":  # what it makes of volumes stands in test_cyclegan3d.py
+        assert _quietly(translate.main, *words) == 2
+        return
     assert _quietly(translate.main, *words) == 0
     with Image.open(tmp_path / "out" / "one.png") as picture:
         assert picture.size == (50, 50)
@@ -128,13 +133,18 @@ def test_one_sided_runs_say_what_they_translate(detector, tmp_path, capsys):
 
 
 @pytest.fixture
-def translator():
+def translator(drawn_volumes):
     """Builds a tiny system and a batch for it."""
 
     def build(model, **given):
-        config = make_config(dict(model=model, image_size=32, steps=4, **{**_small(model, phantoms=6), **given}))
+        if system_class(model).is_volumetric:
+            given = {"data": str(drawn_volumes), **{key: value for key, value in given.items() if key != "phantoms"}}
+        values = {**_small(model, phantoms=6), **given}
+        if "data" in values:
+            del values["phantoms"]
+        config = make_config(dict(model=model, image_size=32, steps=4, **values))
         system = system_class(model)(config, policy="float32", total_steps=4)
-        data = load_training_data(config, paired=system.wants_pairs)
+        data = load_data(config, system)
         batch = next(iter(data.pipeline(config).batches(0)))
         return system, batch
 

@@ -9,6 +9,7 @@ from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
 from common_tf.sources.cache import PreparedSlices
 from cyclegan_tf.config import make_config
+from cyclegan_tf.data import spread
 from cyclegan_tf.directions import DIRECTIONS
 from cyclegan_tf.validation import Validation
 
@@ -24,10 +25,9 @@ class _Data:
     def __init__(self, paired=False):
         self.paired = paired
 
-    def chosen(self, domain, split):
-        return list(range(12)) if split == "train" else list(range(12, 24))
-
-    def slices(self, domain, chosen, size):
+    def some(self, domain, split, most, config):
+        first = 0 if split == "train" else 12
+        chosen = [first + index for index in spread(12, most)]
         images = [quantise(getattr(_HEADS[i], domain.name.lower())) for i in chosen]
         return PreparedSlices(np.stack(images), np.stack([_HEADS[i].head for i in chosen]))
 

@@ -8,7 +8,7 @@ from cyclegan_tf.adversarial import AdversarialTranslator, Terms, fan_out
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.directions import A_TO_B, B_TO_A
 from cyclegan_tf.losses import ADVERSARIAL, l1
-from cyclegan_tf.networks.build import build_discriminator, build_generator
+from cyclegan_tf.networks.build import build_discriminator
 from cyclegan_tf.networks.contrast import PatchContrast
 from cyclegan_tf.translator import Batch
 
@@ -29,13 +29,17 @@ class System(AdversarialTranslator):
 
     def __init__(self, config: TranslatorConfig, *, policy: str, total_steps: int):
         super().__init__(config, policy=policy, total_steps=total_steps)
-        self.a_to_b = build_generator(config, seed=self.weight_seed(A_TO_B), policy=policy, name=A_TO_B)
-        self.b_to_a = build_generator(config, seed=self.weight_seed(B_TO_A), policy=policy, name=B_TO_A)
-        self.critic_a = build_discriminator(config, seed=self.weight_seed("critic_a"), policy=policy, name="critic_a")
-        self.critic_b = build_discriminator(config, seed=self.weight_seed("critic_b"), policy=policy, name="critic_b")
+        self.a_to_b, self.b_to_a = (
+            self.build_generator(config, seed=self.weight_seed(name), policy=policy, name=name)
+            for name in (A_TO_B, B_TO_A)
+        )
+        self.critic_a, self.critic_b = (
+            self.build_critic(config, seed=self.weight_seed(name), policy=policy, name=name)
+            for name in ("critic_a", "critic_b")
+        )
         generators = (self.a_to_b, self.b_to_a)
         self.contrasts: dict[str, PatchContrast] = {}
-        if config.system.nce_weight:
+        if getattr(config.system, "nce_weight", 0.0):
             seed = config.optimisation.seed
             self.contrasts = {one.name: PatchContrast(one, seed=seed, name=one.name) for one in generators}
         self.set_up(
@@ -44,6 +48,11 @@ class System(AdversarialTranslator):
             averaged={one.name: one for one in generators},
         )
         self.add_pools("ab")
+
+    @classmethod
+    def build_critic(cls, config: TranslatorConfig, *, seed: int, policy: str, name: str) -> tf.keras.Model:
+        """A critic as the config has it."""
+        return build_discriminator(config, seed=seed, policy=policy, name=name)
 
     def _heads(self, name: str) -> tuple[tf.Variable, ...]:
         return self.contrasts[name].trainable_variables if name in self.contrasts else ()
@@ -100,7 +109,7 @@ class System(AdversarialTranslator):
                 (value,) = self.contrasts[direction].losses(real, near, step)
                 contrast[f"nce_{direction}"] = value, system.nce_weight
         figures = {}
-        if system.log_style == "notebook":
+        if getattr(system, "log_style", "") == "notebook":
             # Of unrelated images, so it measures nothing; the notebook prints it, and so does its preset.
             figures["unpaired_mse"] = tf.reduce_mean(tf.square(real_b - fake_b))
         shown = {
@@ -111,7 +120,8 @@ class System(AdversarialTranslator):
 
     def diagnostics(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
         """Where terms beside the usual ones are on: what each weighs, and its gradient's norm on the generators."""
-        if not (self._cycle_terms.weights or self.contrasts or self.config.system.edge_weight):
+        edges = getattr(self.config.system, "edge_weight", 0.0)
+        if not (self._cycle_terms.weights or self.contrasts or edges):
             return {}
         return self._term_sizes(batch, step)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common_tf.volumes.planes import PLANES, needs_regular, slices_of, voxels_of
-from common_tf.volumes.resampling import indices_of, regular, resampled
+from common_tf.volumes.resampling import empty_grid, indices_of, regular, resampled
 from common_tf.volumes.volume import Volume, placed
 
 
@@ -77,7 +77,7 @@ def test_a_turned_grid_of_the_same_places_loses_nothing(codes, degrees, random):
     other = image.as_reoriented(
         orientation.ornt_transform(nibabel.io_orientation(affine), orientation.axcodes2ornt(codes))
     )
-    made = resampled(volume, affine=other.affine, shape=other.shape)
+    made = resampled(volume, empty_grid(other.affine, other.shape))
     np.testing.assert_allclose(made.voxels, np.asarray(other.dataobj), atol=1e-3)
 
 
@@ -97,7 +97,7 @@ def test_a_linear_field_is_kept_on_any_grid(spacing, shift):
     volume = _ramp(np.diag([2.0, 1.5, 4.0, 1.0]))
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = np.abs(shift)
-    made = resampled(volume, affine=affine, shape=(4, 5, 3))
+    made = resampled(volume, empty_grid(affine, (4, 5, 3)))
     indices = np.stack(np.meshgrid(*map(np.arange, made.shape), indexing="ij"), axis=-1)
     inside = (indices_of(volume, made.world(indices)) <= np.array(volume.shape) - 1).all(axis=-1)
     expected = made.world(indices) @ [1.0, 2.0, -0.5] + 500

@@ -1,0 +1,1 @@
+"""CycleGAN in three dimensions (after davidiommi/3D-CycleGan-Pytorch-MedImaging)."""
