@@ -8,8 +8,10 @@ import numpy as np
 from common_tf.progress import progress
 
 _SIGMA = 1 / 8
-"""Of the weights, in sides of a cube (as nnU-Net has it, Isensee et al. 2021). No floor beneath them: with one, voxels that
-lie off the middle in all three directions would be a plain mean of cubes, borders included.
+"""Of the weights, in sides of a cube (as nnU-Net has it, Isensee et al. 2021).
+
+No floor beneath them: with one, voxels that lie off the middle in all three directions would be a plain mean of cubes,
+borders included.
 """
 
 

@@ -26,7 +26,8 @@ class Config(Identity, Outline, CycleWeight, Pool, Game):
 _OWN: Mapping[str, Any] = dict(image_size=64, jitter=1.0, validation_images=32)
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "fast": dict(_OWN, steps=1500, validate_every_steps=250, pool_size=0, ema_decay=0.99),
+    # Voxels so large that a cube holds most of a head: with 1.6 mm bone went where the scalp is (docs/volumes.md).
+    "fast": dict(_OWN, voxel_mm=2.5, steps=1500, validate_every_steps=250, pool_size=0, ema_decay=0.99),
     # davidiommi/3D-CycleGan-Pytorch-MedImaging: 200 epochs and 200 of linear decay, ResNet-9, pool 50. Its cubes are
     # 128 x 128 x 64 and its first layer has 64 filters, which wants more than 20 GB.
     "source": {
