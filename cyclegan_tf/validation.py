@@ -39,7 +39,8 @@ _FIGURES = {
     "better",
     "edges texture": f"{_TEXTURE} + {EDGE_SHARE:g} x (1 - edge agreement of input and output); lower is better",
 }
-_STEP = 8
+_SLICE_STEP = 8
+"""Of a cube's slices one in so many is looked at: neighbours are alike."""
 _INTERVAL_WIDTH = 2 * 1.96
 """Of a 95 % interval, in standard deviations."""
 
@@ -216,7 +217,7 @@ def slices_in(images: np.ndarray) -> np.ndarray:
     """Slices of images for figures, ``(n, height, width)``: themselves, or of cubes every eighth one."""
     if images.ndim == 3:
         return images
-    return images[:, min(_STEP, images.shape[1]) // 2 :: _STEP].reshape(-1, *images.shape[2:])
+    return images[:, min(_SLICE_STEP, images.shape[1]) // 2 :: _SLICE_STEP].reshape(-1, *images.shape[2:])
 
 
 def middle_of(images: np.ndarray) -> np.ndarray:

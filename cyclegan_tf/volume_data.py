@@ -17,6 +17,7 @@ from cyclegan_tf.sliding_window import cube_starts
 from cyclegan_tf.translator import Translator
 
 _LEAST_HEAD = 0.1
+"""Share of a cube that is head where it serves validation; less where voxels are so large that no cube has it."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,14 @@ class VolumeTrainingData(TrainingData):
 
     def some(self, domain: Domain, split: str, most: int, config: TranslatorConfig) -> Cubes:
         side = config.data.image_size
-        places = [
+        every = [
             (block, corner)
             for block in self._blocks(domain, split, config)
             for corner in itertools.product(*(cube_starts(length, side, 0.0) for length in block.pixels.shape))
-            if block.cube(corner, side)[1].mean() > _LEAST_HEAD
         ]
+        shares = [block.cube(corner, side)[1].mean() for block, corner in every]
+        least = min(_LEAST_HEAD, max(shares) / 2)
+        places = [place for place, share in zip(every, shares) if share > least]
         return Cubes([places[index] for index in spread(len(places), most)], side)
 
     def pipeline(self, config: TranslatorConfig) -> CubePipeline:

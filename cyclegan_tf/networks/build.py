@@ -7,6 +7,9 @@ from cyclegan_tf.networks.discriminators import patch_discriminator
 from cyclegan_tf.networks.generators import light_generator, resnet_generator, unet_generator
 from cyclegan_tf.networks.projected import ProjectedCritic
 
+RESNET_BLOCKS = {"resnet9": 9, "resnet6": 6}
+"""Residual blocks of the ResNet generators that a config names."""
+
 
 def build_generator(config: TranslatorConfig, *, seed: int, policy: str, name: str) -> tf.keras.Model:
     """The generator that a config names; see `cyclegan_tf.networks.generators`."""
@@ -23,7 +26,7 @@ def build_generator(config: TranslatorConfig, *, seed: int, policy: str, name: s
         return unet_generator(tutorial_bottleneck=system.tutorial_bottleneck, **common)
     if system.generator == "light":
         return light_generator(**common)
-    return resnet_generator(blocks={"resnet9": 9, "resnet6": 6}[system.generator], **common)
+    return resnet_generator(blocks=RESNET_BLOCKS[system.generator], **common)
 
 
 def build_discriminator(

@@ -16,8 +16,11 @@ import train_cyclegan
 import translate
 from common_tf.command_line import run_script
 from common_tf.volumes.nifti import read_nifti, write_nifti
+from cyclegan_tf.config import make_config
 from cyclegan_tf.networks.layers import InstanceNormalization, ReflectionPadding
+from cyclegan_tf.systems import system_class
 from cyclegan_tf.systems.cyclegan3d.networks import light_generator_3d, patch_discriminator_3d, resnet_generator_3d
+from cyclegan_tf.volume_data import load_data
 
 TINY = ["--model", "cyclegan3d", "--image-size", 32, "--precision", "float32", "--set", "voxel_mm=6"]
 TINY += ["--set", "generator_filters=4", "--set", "discriminator_filters=4", "--set", "validation_images=4"]
@@ -109,6 +112,14 @@ def test_volumes_come_back_on_their_own_grid_however_they_are_stored(run, drawn_
     assert values.min() == -1000 and -1000 < values.max() <= 2000
     said = capsys.readouterr().out
     assert "cubic voxels of 6 mm and resampled back" in said
+
+
+def test_a_head_that_is_small_in_its_cube_is_validated_on_too(drawn_volumes):
+    values = {"model": "cyclegan3d", "data": str(drawn_volumes), "image_size": 64, "voxel_mm": 8.0}
+    config = make_config(values)
+    data = load_data(config, system_class("cyclegan3d"))
+    cubes = data.some(data.a, "validation", 0, config)
+    assert cubes.scaled().shape == (1, 64, 64, 64) and 0 < cubes.masks.mean() < 0.1
 
 
 @pytest.mark.more

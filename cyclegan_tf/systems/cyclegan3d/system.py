@@ -3,14 +3,13 @@
 import tensorflow as tf
 
 from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.networks.build import RESNET_BLOCKS
 from cyclegan_tf.systems.cyclegan.system import System as CycleGAN
 from cyclegan_tf.systems.cyclegan3d.networks import (
     light_generator_3d,
     patch_discriminator_3d,
     resnet_generator_3d,
 )
-
-_BLOCKS = {"resnet9": 9, "resnet6": 6}
 
 
 class System(CycleGAN):
@@ -34,7 +33,7 @@ class System(CycleGAN):
         )
         if system.generator == "light":
             return light_generator_3d(**common)
-        return resnet_generator_3d(blocks=_BLOCKS[system.generator], **common)
+        return resnet_generator_3d(blocks=RESNET_BLOCKS[system.generator], **common)
 
     @classmethod
     def build_critic(cls, config: TranslatorConfig, *, seed: int, policy: str, name: str) -> tf.keras.Model:
