@@ -147,14 +147,19 @@ def enlarging_convolution(x: tf.Tensor, width: int, *, initializer: Any, dtype: 
     picture by a pixel.
 
     Args:
-        x: ``(batch, height, width, channels)``.
+        x: ``(batch, height, width, channels)``, or with a depth before the height.
         width: filters.
         initializer: of the kernel.
         dtype: mixed-precision policy.
 
     Returns:
-        ``(batch, 2 height, 2 width, filters)``.
+        ``(batch, 2 height, 2 width, filters)``; a depth is doubled too.
     """
     layers = tf.keras.layers
-    x = layers.Conv2DTranspose(width, 3, 2, "valid", kernel_initializer=initializer, dtype=dtype)(x)
-    return layers.Cropping2D(((1, 0), (1, 0)), dtype=dtype)(x)
+    sides = len(x.shape) - 2
+    convolution, cropping = {
+        2: (layers.Conv2DTranspose, layers.Cropping2D),
+        3: (layers.Conv3DTranspose, layers.Cropping3D),
+    }[sides]
+    x = convolution(width, 3, 2, "valid", kernel_initializer=initializer, dtype=dtype)(x)
+    return cropping(((1, 0),) * sides, dtype=dtype)(x)

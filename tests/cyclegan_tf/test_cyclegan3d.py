@@ -17,7 +17,7 @@ import translate
 from common_tf.command_line import run_script
 from common_tf.volumes.nifti import read_nifti, write_nifti
 from cyclegan_tf.config import make_config
-from cyclegan_tf.networks.layers import InstanceNormalization, ReflectionPadding
+from cyclegan_tf.networks.layers import InstanceNormalization, ReflectionPadding, enlarging_convolution
 from cyclegan_tf.systems import system_class
 from cyclegan_tf.systems.cyclegan3d.networks import light_generator_3d, patch_discriminator_3d, resnet_generator_3d
 from cyclegan_tf.volume_data import load_data
@@ -55,6 +55,16 @@ def test_norms_and_mirrored_borders_have_a_depth_too(random):
     np.testing.assert_allclose(InstanceNormalization()(cubes), (cubes - mean) / deviation, atol=1e-4)
     padded = np.pad(cubes, ((0, 0), (2, 2), (2, 2), (2, 2), (0, 0)), "reflect")
     np.testing.assert_array_equal(ReflectionPadding(2)(cubes), padded)
+
+
+def test_a_voxel_stays_in_its_place_when_it_is_enlarged():
+    cubes = np.zeros((1, 4, 5, 6, 1), np.float32)
+    cubes[0, 1, 3, 2, 0] = 1
+    made = enlarging_convolution(tf.constant(cubes), 1, initializer="ones", dtype=None)
+    assert made.shape == (1, 8, 10, 12, 1)
+    expected = np.zeros(made.shape, np.float32)
+    expected[0, 1:4, 5:8, 3:6, 0] = 1  # a kernel around (2, 6, 4)
+    np.testing.assert_array_equal(made, expected)
 
 
 @pytest.mark.parametrize("build", [light_generator_3d, resnet_generator_3d])

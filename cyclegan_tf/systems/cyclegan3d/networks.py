@@ -6,7 +6,13 @@ All take ``(batch, side, side, side, channels)`` in [-1, 1]: slices from the nec
 import tensorflow as tf
 from tensorflow.keras import layers
 
-from cyclegan_tf.networks.layers import InstanceNormalization, Policy, ReflectionPadding, SeedSequence
+from cyclegan_tf.networks.layers import (
+    InstanceNormalization,
+    Policy,
+    ReflectionPadding,
+    SeedSequence,
+    enlarging_convolution,
+)
 from cyclegan_tf.networks.spectral_normalization import spectral_normalization
 
 
@@ -96,11 +102,6 @@ def resnet_generator_3d(
     def reflect(x, padding):
         return ReflectionPadding(padding, dtype=dtype)(x)
 
-    def enlarge(x, width):
-        # As `cyclegan_tf.networks.layers.enlarging_convolution`: Keras' "same" would move the picture by a voxel.
-        x = layers.Conv3DTranspose(width, 3, 2, "valid", kernel_initializer=seeds.initializer(), dtype=dtype)(x)
-        return layers.Cropping3D(((1, 0), (1, 0), (1, 0)), dtype=dtype)(x)
-
     # === Functional model ===
     inputs = tf.keras.Input((side, side, side, channels))
     x = norm_relu(convolution(reflect(inputs, 3), filters, 7))
@@ -111,7 +112,7 @@ def resnet_generator_3d(
         branch = InstanceNormalization(dtype=dtype)(convolution(reflect(branch, 1), 4 * filters, 3))
         x = layers.Add(dtype=dtype)([x, branch])
     for width in (2 * filters, filters):
-        x = norm_relu(enlarge(x, width))
+        x = norm_relu(enlarging_convolution(x, width, initializer=seeds.initializer(), dtype=dtype))
     x = convolution(reflect(x, 3), channels, 7)
     outputs = layers.Activation("tanh", dtype="float32")(x)
     return tf.keras.Model(inputs, outputs, name=name)
