@@ -6,16 +6,18 @@
     python train_detector.py --data DIR --run RUN --task segment      images beside their *_mask files
     python train_detector.py --run NEW --ensemble RUN RUN             mean of finished runs, beside its members
     python train_detector.py --run RUN --explain FILE FILE            Grad-CAM overlays of a finished run
+    python train_detector.py --run RUN --predict SCANS --output DIR   verdicts or masks of new slices or volumes
 
 The same command again continues where it stopped. Research only, not for diagnosis.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common_tf.command_line import run_script
+from common_tf.errors import UserError
 from common_tf.runs.config import add_flags, given_texts
 from detector_tf.config import CONFIGS, make_config
 
@@ -33,9 +35,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--ensemble", nargs="+", metavar="RUN", help="average finished runs instead of training")
     other.add_argument("--explain", nargs="+", metavar="FILE", help="explain pictures with a finished run instead")
+    other.add_argument(
+        "--predict", metavar="FILE|DIR", help="judge, or mark lesions in, new pictures or volumes with a finished run"
+    )
+    parser.add_argument("--output", metavar="DIR", help="new folder for what --predict finds")
     add_flags(parser, CONFIGS)
     arguments = parser.parse_args(argv)
     texts = given_texts(CONFIGS.values(), arguments)
+    window = texts.get("window", "")
+    _refuse_unused(arguments, texts)
+    if arguments.predict:
+        from detector_tf.new_scans.predict import predict_scans
+
+        predict_scans(Path(arguments.run), Path(arguments.predict), Path(arguments.output), window=window)
+        return
     if arguments.ensemble:
         from detector_tf.ensemble import ensemble_runs
 
@@ -44,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.explain:
         from detector_tf.explanation import explain_files
 
-        explain_files(Path(arguments.run), [Path(file) for file in arguments.explain])
+        explain_files(Path(arguments.run), [Path(file) for file in arguments.explain], window=window)
         return
     config = make_config(texts)
     # After the flags: TensorFlow takes seconds to import, and --help should not.
@@ -52,6 +65,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if not train_detector(config, run=Path(arguments.run), resume=arguments.resume):
         raise KeyboardInterrupt
+
+
+def _refuse_unused(arguments: argparse.Namespace, texts: Mapping[str, str]) -> None:
+    """Refuses flags that say nothing for what is asked, rather than dropping them."""
+    if bool(arguments.output) != bool(arguments.predict):
+        raise UserError("--predict and --output: want each other; the one names scans, the other a new folder")
+    flag = next((name for name in ("predict", "explain", "ensemble") if getattr(arguments, name)), "")
+    unused = [name for name in texts if flag and (name != "window" or flag == "ensemble")]
+    unused += ["resume"] if flag and arguments.resume != "auto" else []
+    if unused:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        raise UserError(f"--{flag}: takes finished runs as they are, so {words} says nothing; leave it out")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
 """Translating picture files: one PNG an input, in its place, marked as synthetic."""
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from common_tf.errors import UserError
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid, save_png
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.picture import Picture
-from common_tf.pictures.readers import BadPicture, FileFacts, read_file
+from common_tf.pictures.readers import FileFacts, read_file
 from common_tf.progress import progress
-from common_tf.sources.folders import nothing_here
-from common_tf.sources.listing import list_pictures, others_finding
-from common_tf.sources.source import listed, shown
+from common_tf.sources.inputs import picture_inputs
 from cyclegan_tf.inference import TrainedTranslator
 from cyclegan_tf.translations_folder import SHEET_FILE, TABLE_FILE, Translated, TranslationsFolder
 
@@ -45,14 +42,15 @@ def translate_picture_files(
     """
     domain, target, network = translator.direction(direction)
     source = Path(source)
-    paths, root, notes = _inputs(source)
+    given = picture_inputs(source, flag="--input")
+    paths, root = given.paths, given.root
     folder = TranslationsFolder(output, source=source)
-    facts = _facts_of(paths, root)
+    facts = given.facts()
     ranged = translator.for_files(facts, source=domain, window=window)
-    notes = [*notes, *_range_notes(ranged, facts, domain)]
+    notes = [*given.notes, *_range_notes(ranged, facts, domain)]
     if blank := sum(one.smallest == one.largest for one in facts.values()):
         notes.append(f"{blank} of {len(facts)} pictures have one value everywhere; theirs are background")
-    names = _output_names(paths, root)
+    names = given.output_names(taken=(SHEET_FILE, TABLE_FILE))
     folder.refuse_taken({names[path]: path.relative_to(root).as_posix() for path in paths}, direction)
     with folder.writing() as (staging, rows):
         rows += _write_translations(ranged, paths, root, names, domain, target, network, direction, staging)
@@ -88,35 +86,6 @@ def _translated(translator, pictures: Sequence[Picture], domain: str, network: s
     return [background if empty else next(made) for background, empty in zip(zeros, blank)]
 
 
-def _inputs(source: Path) -> tuple[list[Path], Path, list[str]]:
-    """The files, the folder that their places are relative to, and what else was seen."""
-    if source.is_file():
-        return [source], source.parent, []
-    if not source.is_dir():
-        raise UserError(f"--input {source}: no such file or folder")
-    listing = list_pictures(source)
-    if not listing.paths:
-        raise UserError(f"--input {source}: {nothing_here([listing])}")
-    return list(listing.paths), source, [finding.text for finding in others_finding([listing], str(source))]
-
-
-def _facts_of(paths: Sequence[Path], root: Path) -> dict[str, FileFacts]:
-    """Decodes everything once before anything is written."""
-    facts, problems = {}, []
-    for path in progress(paths, total=len(paths), words="looking at the files"):
-        name = path.relative_to(root).as_posix()
-        if shown(name) != name:
-            problems.append(f"{shown(name)}: its name is not valid UTF-8; rename it")
-            continue
-        try:
-            facts[name] = read_file(path, may_be_constant=True)[1]
-        except BadPicture as error:
-            problems.append(f"{name}: {error}")
-    if problems:
-        raise UserError(f"{len(problems)} input files cannot be used ({listed(problems)}); remove or mend them")
-    return facts
-
-
 def _range_notes(translator: TrainedTranslator, facts: dict[str, FileFacts], domain: str) -> list[str]:
     deep = sum(one.is_deep for one in facts.values())
     own = translator.preparations[domain]
@@ -124,22 +93,3 @@ def _range_notes(translator: TrainedTranslator, facts: dict[str, FileFacts], dom
         return []
     what = f"{deep} file(s) of more than 8 bits" if own.depth else "all files"
     return [f"{what}: {own.low:g} is black and {own.high:g} is white; --window {domain}=BLACK:WHITE says otherwise"]
-
-
-def _output_names(paths: Sequence[Path], root: Path) -> dict[Path, str]:
-    """``name.png`` in the input's place; the full name and then a number where that is taken, also by case alone."""
-    taken = {SHEET_FILE.lower(), TABLE_FILE.lower()}
-    stems: dict[str, int] = {}
-    for path in paths:
-        key = path.relative_to(root).with_suffix("").as_posix().lower()
-        stems[key] = stems.get(key, 0) + 1
-    names = {}
-    for path in paths:
-        place = PurePosixPath(path.relative_to(root).as_posix())
-        alone = stems[place.with_suffix("").as_posix().lower()] == 1
-        wanted = [place.with_suffix(".png")] if alone else []
-        wanted += [place.with_name(f"{place.name}.png")]
-        wanted += [place.with_name(f"{place.name}.{number}.png") for number in range(2, len(paths) + 2)]
-        names[path] = next(str(name) for name in wanted if str(name).lower() not in taken)
-        taken.add(names[path].lower())
-    return names

@@ -1,26 +1,26 @@
 """Translating volumes: slice by slice, each volume on its own grid, marked as synthetic."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.pictures.geometry import BLANK_EXTENT, head_extent, resize
+from common_tf.pictures.geometry import resize
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
-from common_tf.pictures.head import head_mask
 from common_tf.pictures.intensity import parse_windows
-from common_tf.pictures.preparation import Preparation, prepare, restore, usual_extent
+from common_tf.pictures.preparation import prepare, restore
 from common_tf.progress import progress
+from common_tf.sources.inputs import refuse_unusable
 from common_tf.sources.listing import Listing, others_finding
 from common_tf.sources.source import listed
 from common_tf.volumes.blocks import Block, restore_block, take_block
 from common_tf.volumes.dicom.writing import write_series
-from common_tf.volumes.files import DICOM, ReadVolume, VolumeFile, VolumeListing
+from common_tf.volumes.files import DICOM, ReadVolume, VolumeFile, VolumeListing, nifti_stem, result_places
+from common_tf.volumes.heads import head_slices
 from common_tf.volumes.nifti import write_nifti
-from common_tf.volumes.planes import PLANES, Slices, needs_regular, slices_of, voxels_of
-from common_tf.volumes.slices import middle_slices, picture_of
+from common_tf.volumes.planes import PLANES, Slices, slices_of, slices_on_grid, voxels_of
+from common_tf.volumes.slices import middle_slices
 from common_tf.volumes.volume import BadVolume, Volume
 from common_tf.volumes.windows import (
     head_range,
@@ -78,7 +78,7 @@ def translate_volume_files(
     volumes, notes = _usable(translator, listing.volumes, domain, given)
     notes = [*listing.notes, *notes]
     notes += [finding.text for finding in others_finding([Listing((), listing.others)], str(source))]
-    places = _places(volumes, as_nifti)
+    places = result_places(volumes, as_nifti=as_nifti)
     made_of = {place: name for name, place in places.items()}
     pictures = {_picture_name(place): name for place, name in made_of.items()}
     folder.refuse_taken({**made_of, **pictures}, direction)
@@ -190,34 +190,21 @@ def _translate_whole(
 
 def _translate_slices(translator, slices: Slices, window, source: str, network: str, scaled: np.ndarray) -> int:
     """Fills ``scaled`` and says how many slices show no head."""
-    # Pictures are made twice rather than kept: they are copies of the whole volume.
-    masks = [head_mask(picture_of(slices, number, window).scaled()) for number in range(len(slices))]
-    extents = np.array([head_extent(mask) for mask in masks])
-    found = np.flatnonzero(extents > BLANK_EXTENT)
-    if not found.size:
-        raise BadVolume("no slice shows a head; are black and white right (--window)?")
-    reference = usual_extent(extents[found])
-    preparation: Preparation = translator.preparations[source].for_volume(window, reference=reference)
+    heads = head_slices(slices, window, translator.preparations[source])
     size, (height, width) = translator.config.data.image_size, scaled.shape[1:]
-    starts = range(0, len(found), _SLICES_AT_ONCE)
+    starts = range(0, len(heads.found), _SLICES_AT_ONCE)
     for start in progress(starts, total=len(starts), words="translating slices"):
-        part = found[start : start + _SLICES_AT_ONCE]
-        pictures = [replace(picture_of(slices, int(k), window), head=masks[k]) for k in part]
-        squares = [prepare(picture, preparation, size=size) for picture in pictures]
+        part = heads.found[start : start + _SLICES_AT_ONCE].tolist()
+        squares = [prepare(heads.picture(k), heads.preparation, size=size) for k in part]
         outputs = translator.translate(np.stack([square.pixels for square in squares]), network)
         for k, square, output in zip(part, squares, outputs):
             scaled[k] = resize(restore(output, square), height, width)
-    return len(scaled) - len(found)
+    return len(scaled) - len(heads.found)
 
 
 def _checked_slices(volume: Volume, *, domain: str, plane: str, has_window: bool) -> Slices:
     refuse_other(volume, domain=domain, has_window=has_window)
-    if needs_regular(volume, plane):
-        raise BadVolume(
-            f"its slices are not {plane} and lie unevenly or tilted, so {plane} ones would have to be resampled; save "
-            "it on an even grid first"
-        )
-    return slices_of(volume, plane)
+    return slices_on_grid(volume, plane)
 
 
 def _usable(translator, volumes: Sequence[VolumeFile], domain: str, given) -> tuple[list[VolumeFile], list[str]]:
@@ -229,44 +216,11 @@ def _usable(translator, volumes: Sequence[VolumeFile], domain: str, given) -> tu
         raise UserError(f"--input: {found}: not {domain}; take the other --direction")
     if given is None:
         refuse_run(translator.preparations[domain], domain=domain)
-    problems = []
-    for one in progress(wanted, total=len(wanted), words="looking at the volumes"):
-        try:
-            volume = one.read().volume
-            _checked_slices(volume, domain=domain, plane=translator.config.data.plane, has_window=given is not None)
-        except BadVolume as error:
-            problems.append(str(error) if str(error).startswith(f"{one.name}:") else f"{one.name}: {error}")
-    if problems:
-        raise UserError(f"{len(problems)} volumes cannot be used ({listed(problems)}); remove or mend them")
+    plane = translator.config.data.plane
+    refuse_unusable(
+        wanted, lambda volume: _checked_slices(volume, domain=domain, plane=plane, has_window=given is not None)
+    )
     return wanted, [f"{one.name}: {one.modality}, left out: {domain} is wanted" for one in other]
-
-
-def _places(files: Sequence[VolumeFile], as_nifti: bool) -> dict[str, str]:
-    """Where each result goes, relative to the output: a file for NIfTI, a folder for DICOM.
-
-    No two share a name or that of their picture, also where a disk does not know capitals.
-    """
-    places: dict[str, str] = {}
-    taken: set[str] = set()
-    for file in files:
-        is_file = file.kind != DICOM or as_nifti
-        stem, ending = file.name, ".nii.gz" if is_file else ""
-        if file.kind != DICOM:
-            stem, ending = _stem(file.name)
-        number, place = 2, f"{stem}{ending}"
-        while _stem(place)[0].lower() in taken:
-            place, number = f"{stem}-{number}{ending}", number + 1
-        taken.add(_stem(place)[0].lower())
-        places[file.name] = place
-    return places
-
-
-def _stem(name: str) -> tuple[str, str]:
-    """A name without NIfTI's ending, and that ending; ``.nii.gz`` where it has none."""
-    for ending in (".nii.gz", ".nii"):
-        if name.lower().endswith(ending):
-            return name[: -len(ending)], name[-len(ending) :]
-    return name, ".nii.gz"
 
 
 def _write(
@@ -286,7 +240,7 @@ def _write(
 
 
 def _picture_name(place: str) -> str:
-    return f"{_stem(place)[0]}_planes.png"
+    return f"{nifti_stem(place)[0]}_planes.png"
 
 
 def _picture(staging: Path, place: str, volumes: dict[str, Volume]) -> Path:

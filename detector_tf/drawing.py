@@ -31,13 +31,14 @@ def titled_grid(titles: Sequence[str], *, columns: int, panels: int, size: tuple
 
     Args:
         titles: one an image, over the first of its panels.
-        columns: images in a row.
+        columns: images in a row, at most.
         panels: of each image, side by side.
         size: of an image in inches, all its panels.
 
     Returns:
         The figure, and its axes ``(images, panels)``.
     """
+    columns = max(1, min(columns, len(titles)))
     rows = max(1, -(-len(titles) // columns))
     inches = size[0] * columns, size[1] * rows
     figure, axes = plt.subplots(rows, panels * columns, figsize=inches, dpi=110, squeeze=False, layout="constrained")

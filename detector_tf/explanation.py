@@ -7,14 +7,21 @@ import numpy as np
 
 from common_tf.errors import UserError
 from common_tf.metrics.classification import predicted_classes
+from common_tf.pictures.intensity import parse_windows
 from common_tf.pictures.readers import BadPicture, read_file
 from common_tf.sources.source import shown
 from detector_tf.gradcam import grad_cam, save_overlays
 from detector_tf.inference import load_detector
+from detector_tf.sections import SLICE
 
 
-def explain_files(run: Path, files: Sequence[Path]) -> Path:
+def explain_files(run: Path, files: Sequence[Path], *, window: str = "") -> Path:
     """Saves explained.png into a finished run: each picture with the map of the class it is given.
+
+    Args:
+        run: a finished one.
+        files: pictures.
+        window: values that are black and white, ``slice=BLACK:WHITE``; ``""`` for the files' own.
 
     Returns:
         The PNG's path.
@@ -22,6 +29,7 @@ def explain_files(run: Path, files: Sequence[Path]) -> Path:
     Raises:
         UserError: no finished run, or files that cannot be used.
     """
+    given = parse_windows(window, (SLICE,)).get(SLICE)
     detector = load_detector(run)
     pictures, known = [], {}
     for file in files:
@@ -30,7 +38,7 @@ def explain_files(run: Path, files: Sequence[Path]) -> Path:
         except BadPicture as error:
             raise UserError(f"--explain {file}: cannot be used ({error})") from error
         pictures.append(picture)
-    detector = detector.for_files(known)
+    detector = detector.for_files(known, window=given)
     squares, probabilities = detector.squares(pictures), detector.probabilities(pictures)
     predicted = predicted_classes(probabilities, threshold=detector.threshold)
     heat = [grad_cam(detector.model, squares[i : i + 1], target=int(c))[0] for i, c in enumerate(predicted)]

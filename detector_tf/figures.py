@@ -70,23 +70,31 @@ def save_figures(folder: Path, predictions: Predictions) -> None:
 
 
 def save_contours(
-    path: Path, images: np.ndarray, truth: np.ndarray, predicted: np.ndarray, *, titles: Sequence[str]
+    path: Path,
+    images: Sequence[np.ndarray] | np.ndarray,
+    predicted: Sequence[np.ndarray] | np.ndarray,
+    *,
+    titles: Sequence[str],
+    truth: np.ndarray | None = None,
 ) -> None:
-    """Saves slices with the outlines of the true (green) and the predicted mask (red).
+    """Saves slices with the outlines of the predicted mask (red) and, where it is known, of the true one (green).
 
     Args:
         path: the PNG.
-        images: ``(n, size, size)`` uint8.
-        truth, predicted: ``(n, size, size)`` bool.
+        images: of each ``(height, width)`` uint8.
+        predicted: of each ``(height, width)`` bool.
         titles: one a slice.
+        truth: as ``predicted``.
     """
-    figure, axes = titled_grid(titles, columns=4, panels=1, size=(3, 3.2))
-    for (axis,), image, right, found in zip(axes, images, truth, predicted):
+    figure, axes = titled_grid(titles, columns=4, panels=1, size=(3, 3.4))
+    right = [None] * len(titles) if truth is None else truth
+    for (axis,), image, true, found in zip(axes, images, right, predicted):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255)
-        for mask, colour in ((right, "lime"), (found, "red")):
-            if mask.any():
+        for mask, colour in ((true, "lime"), (found, "red")):
+            if mask is not None and mask.any():
                 axis.contour(mask, levels=[0.5], colors=colour, linewidths=1)
-    figure.suptitle("green: truth, red: prediction. Research only, not for diagnosis", fontsize=10)
+    known = "" if truth is None else "green: truth, "
+    figure.suptitle(f"{known}red: prediction. Research only, not for diagnosis", fontsize=10)
     save_figure(figure, path)
 
 

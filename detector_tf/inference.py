@@ -11,7 +11,7 @@ from common_tf.errors import UserError
 from common_tf.files import read_json, replace_json
 from common_tf.metrics.calibration import to_probabilities
 from common_tf.pictures.picture import Picture
-from common_tf.pictures.preparation import preparation_from
+from common_tf.pictures.preparation import Preparation, preparation_from
 from common_tf.pictures.readers import FileFacts
 from common_tf.runs.saved_detector import load_detector_network
 from detector_tf.batches import with_channels
@@ -52,16 +52,23 @@ class TrainedDetector(Record):
     config: DetectorConfig
     model: tf.keras.Model
 
-    def for_files(self, facts: Mapping[str, FileFacts]) -> "TrainedDetector":
+    def for_files(
+        self, facts: Mapping[str, FileFacts], *, window: tuple[float, float] | None = None
+    ) -> "TrainedDetector":
         """The detector for a set of files, perhaps of another depth than those that it was trained on.
 
         Args:
             facts: of all of these files, by name; deep ones share one scale.
+            window: black and white that the user gave.
 
         Raises:
             UserError: deep files whose black or white cannot be known.
         """
-        preparation = self.source.preparation.for_files(facts, name=SLICE)
+        preparation = self.source.preparation.for_files(facts, name=SLICE, window=window)
+        return self.prepared_by(preparation)
+
+    def prepared_by(self, preparation: Preparation) -> "TrainedDetector":
+        """The detector for pictures that are prepared in another way, such as the slices of a volume."""
         return replace(self, source=replace(self.source, preparation=preparation))
 
     def squares(self, pictures: Sequence[Picture]) -> np.ndarray:
@@ -81,7 +88,10 @@ class TrainedDetector(Record):
             facts: of the files of the set; see `for_files`.
         """
         detector = self if facts is None else self.for_files(facts)
-        squares = detector.squares(pictures)
+        return detector.probabilities_of(detector.squares(pictures))
+
+    def probabilities_of(self, squares: np.ndarray) -> np.ndarray:
+        """`probabilities` of what `squares` made."""
         logits = batched_logits(lambda batch: self.model(batch, training=False), squares, side=squares.shape[1])
         return to_probabilities(two_sided(logits), temperature=self.temperature)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.picture import Picture
-from common_tf.pictures.preparation import Preparation, prepare
+from common_tf.pictures.preparation import Preparation, Square, prepare
 
 _CLIP_LIMIT, _TILES = 2.0, (8, 8)
 
@@ -61,7 +61,11 @@ class DetectorInput:
     enhancement: Enhancement = Enhancement()
 
     def square(self, picture: Picture) -> np.ndarray:
-        """``(size, size)`` uint8, as in training.
+        """``(size, size)`` uint8, as in training; see `prepared`."""
+        return self.prepared(picture)[0]
+
+    def prepared(self, picture: Picture) -> tuple[np.ndarray, Square]:
+        """``(size, size)`` uint8, as in training, and the square that it is made of, which knows the way back.
 
         Raises:
             ValueError: a deep picture, and a preparation that knows only 8 bits: see
@@ -72,7 +76,7 @@ class DetectorInput:
         square = prepare(picture, self.preparation, size=self.size)
         stored = np.round(np.clip(square.pixels, 0, 1) * 65535).astype(np.uint16)
         pixels = eight_bits(stored) if self.preparation.is_deep else quantise(square.pixels)
-        return self.enhancement(pixels, square.mask)
+        return self.enhancement(pixels, square.mask), square
 
 
 def eight_bits(pixels: np.ndarray) -> np.ndarray:

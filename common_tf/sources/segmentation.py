@@ -1,4 +1,4 @@
-"""Slices beside their ``NAME_mask`` files, one folder a patient."""
+"""Slices beside their ``NAME_mask`` files, one folder a patient; of pictures, or of volumes."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,8 +14,10 @@ from common_tf.pictures.readers import BadPicture, FileFacts, read_file, read_pl
 from common_tf.sources.folders import existing_folder
 from common_tf.sources.listing import by_stem, list_pictures, others_finding
 from common_tf.sources.patients import with_patients
+from common_tf.sources.segmented_volumes import segmented_volumes
 from common_tf.sources.source import Case, Loaded, Source
 from common_tf.splits.finding import Finding
+from common_tf.volumes.files import list_volumes
 
 MASK_SUFFIX = "_mask"
 LABEL = "slice"
@@ -23,18 +25,22 @@ _MIDDLE = 1
 _COLOUR = ("RGB", "RGBA")
 
 
-def segmentation_source(root: Path, *, channels: int) -> Source:
+def segmentation_source(root: Path, *, channels: int, window: tuple[float, float] | None = None) -> Source:
     """Lists slices that have a mask.
 
     Args:
         root: has a folder for each patient.
         channels: 1 takes the middle channel of a colour file (FLAIR, in TCGA LGG) or the gray values of another; 3
             gives the channels as the labels ``slice``, ``slice 2``, ``slice 3``.
+        window: values of volumes that are black and white; ``None`` for each volume's own.
 
     Raises:
         UserError: no slice beside a mask, or two files of one name.
     """
     root = existing_folder(root)
+    volumes = list_volumes(root)
+    if volumes.volumes:
+        return segmented_volumes(root, volumes, labels=channel_labels(channels), window=window)
     listing = list_pictures(root)
     files = by_stem(root, listing.paths)
     slices = {stem: path for stem, path in files.items() if not stem.endswith(MASK_SUFFIX)}
@@ -49,7 +55,7 @@ def segmentation_source(root: Path, *, channels: int) -> Source:
         if image.parent == root:
             raise UserError(f"{image}: lies beside no patient's folder; one folder a patient is wanted in {root}")
         name = image.relative_to(root).as_posix()
-        labels = [LABEL] if channels == 1 else [LABEL, f"{LABEL} 2", f"{LABEL} 3"]
+        labels = channel_labels(channels)
         cases.append(
             Case(
                 name=name,
@@ -83,7 +89,7 @@ def _load(image: Path, mask: Path, labels: Sequence[str]) -> Loaded:
         truth = read_mask(read_file(mask, may_be_constant=True)[0].pixels)
     except BadPicture as error:
         raise BadPicture(f"its mask {mask.name}: {error}") from error
-    pictures, facts = _pictures(image, labels)
+    pictures, facts = channel_pictures(image, labels)
     shape = pictures[LABEL].pixels.shape
     if shape != truth.inside.shape:
         sizes = [f"{width}x{height}" for height, width in (shape, truth.inside.shape)]
@@ -91,8 +97,24 @@ def _load(image: Path, mask: Path, labels: Sequence[str]) -> Loaded:
     return Loaded(pictures, dict.fromkeys(labels, facts), lesion=truth.inside, notes=mask_notes(truth))
 
 
-def _pictures(image: Path, labels: Sequence[str]) -> tuple[dict[str, Picture], FileFacts]:
-    """The channels of a colour file, which are images of their own; a gray file is all of them."""
+def channel_labels(channels: int) -> list[str]:
+    """The labels of a slice's channels."""
+    return [LABEL] if channels == 1 else [LABEL, f"{LABEL} 2", f"{LABEL} 3"]
+
+
+def channel_pictures(image: Path, labels: Sequence[str]) -> tuple[dict[str, Picture], FileFacts]:
+    """The channels of a colour file, which are images of their own; a gray file is all of them.
+
+    Args:
+        image: the file.
+        labels: from `channel_labels`; a single one takes the middle channel of a colour file.
+
+    Returns:
+        Pictures by label, of which several share one head, and what the file says of itself.
+
+    Raises:
+        BadPicture: it cannot be used.
+    """
     gray, facts = read_file(image, may_be_constant=True)
     if facts.mode not in _COLOUR or facts.bits > 8:
         return dict.fromkeys(labels, gray), facts

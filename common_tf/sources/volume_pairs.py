@@ -18,12 +18,11 @@ from common_tf.sources.source import listed
 from common_tf.volumes.files import VolumeFile, list_volumes
 from common_tf.volumes.planes import slices_of, voxels_of
 from common_tf.volumes.resampling import resampled
-from common_tf.volumes.volume import BadVolume, Volume
+from common_tf.volumes.volume import BadVolume, Volume, same_grid
 from common_tf.volumes.windows import head_range, is_ct, may_be, refuse_other
 
 _MASK = "mask"
 _MRI_WORDS = ("mri", "mr", "t1", "t1ce", "t1w", "t2", "t2w", "flair", "pd")
-_SAME_GRID = 1e-3
 _HEAD_WINDOW = -500.0, 500.0
 
 
@@ -66,7 +65,7 @@ class VolumePair:
         """
         given, truth = (self._side(name) for name in (source, target))
         notes = []
-        if not _same_grid(given, truth):
+        if not same_grid(given, truth):
             names = {volume.frame_of_reference for volume in (given, truth)} - {""}
             if len(names) > 1:
                 raise BadVolume(
@@ -87,7 +86,7 @@ class VolumePair:
     def _head(self, given: Volume, truth: Volume, source: str, target: str) -> np.ndarray:
         if self.mask is not None:
             mask = self.mask.read().volume
-            if not _same_grid(given, mask):
+            if not same_grid(given, mask):
                 mask = resampled(replace(mask, unit=""), given, order=0)
             if not (mask.voxels > 0).any():
                 raise BadVolume(f"{self.patient}: no voxel of {source} is in the mask; do they lie in one space?")
@@ -158,11 +157,3 @@ def _role(file: VolumeFile, domains: Sequence[str]) -> str | None:
             return name
     other = [name for name in domains if not is_ct(name)]
     return other[0] if len(other) == 1 and any(word in words for word in _MRI_WORDS) else None
-
-
-def _same_grid(first: Volume, second: Volume) -> bool:
-    if first.shape != second.shape or (first.positions is None) != (second.positions is None):
-        return False
-    if first.positions is not None and np.abs(first.positions - second.positions).max() > _SAME_GRID:
-        return False
-    return bool(np.abs(first.affine - second.affine).max() < _SAME_GRID)

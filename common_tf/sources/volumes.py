@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -51,13 +52,12 @@ class _Shelf:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._held: OrderedDict[tuple, OpenedVolume] = OrderedDict()
+        self._held: OrderedDict[tuple, Any] = OrderedDict()
 
-    def opened(self, file: VolumeFile, *, domain: str, window: tuple[float, float] | None, plane: str) -> OpenedVolume:
-        key = (*file.paths, domain, window, plane)
+    def held(self, key: tuple, read: Callable[[], Any]) -> Any:
         with self._lock:
             if key not in self._held:
-                self._held[key] = _open(file, domain=domain, window=window, plane=plane)
+                self._held[key] = read()
                 while len(self._held) > _IN_MEMORY:
                     self._held.popitem(last=False)
             self._held.move_to_end(key)
@@ -70,6 +70,16 @@ class _Shelf:
 
 
 _SHELF = _Shelf()
+
+
+def kept(key: tuple, read: Callable[[], Any]) -> Any:
+    """A volume with what belongs to it; the last few stay in memory.
+
+    Args:
+        key: what it is read from, and how.
+        read: reads it; may not ask for another.
+    """
+    return _SHELF.held(key, read)
 
 
 def release_volumes() -> None:
@@ -110,7 +120,8 @@ def volume_cases(
         name = (where / file.name).as_posix()
 
         def opened(file: VolumeFile = file) -> OpenedVolume:
-            return _SHELF.opened(file, domain=label, window=window, plane=plane)
+            key = (*file.paths, label, window, plane)
+            return kept(key, lambda: open_volume(file, domain=label, window=window, plane=plane))
 
         try:
             found = opened()
@@ -125,7 +136,7 @@ def volume_cases(
             slice_name = f"{name}#{number:03d}"
 
             def load(number: int = number, opened=opened, kind: str = file.kind) -> Loaded:
-                return _loaded(opened(), number, label=label, kind=kind)
+                return load_slice(opened(), number, label=label, kind=kind)
 
             reading = f"slice {number} {plane} {found.window}"
             cases.append(
@@ -194,7 +205,20 @@ def _refusing(reason: str):
     return load
 
 
-def _open(file: VolumeFile, *, domain: str, window: tuple[float, float] | None, plane: str) -> OpenedVolume:
+def open_volume(
+    file: VolumeFile, *, domain: str, window: tuple[float, float] | None, plane: str = "axial"
+) -> OpenedVolume:
+    """Reads a volume as a training sees it.
+
+    Args:
+        file: of it.
+        domain: that it is taken for.
+        window: values that are black and white; ``None`` for the domain's usual, or the volume's own.
+        plane: of its slices.
+
+    Raises:
+        BadVolume: it cannot be used.
+    """
     read = file.read()
     volume, notes = read.volume, list(read.notes)
     if needs_regular(volume, plane):
@@ -210,7 +234,15 @@ def _open(file: VolumeFile, *, domain: str, window: tuple[float, float] | None, 
     return OpenedVolume(volume, slices, found, people, notes)
 
 
-def _loaded(opened: OpenedVolume, number: int, *, label: str, kind: str) -> Loaded:
+def load_slice(opened: OpenedVolume, number: int, *, label: str, kind: str) -> Loaded:
+    """A slice of a volume as a case in memory.
+
+    Args:
+        opened: the volume.
+        number: of the slice.
+        label: of the case.
+        kind: of the file.
+    """
     picture: Picture = picture_of(opened.slices, number, opened.window)
     values = opened.slices.values[number]
     height, width = picture.pixels.shape

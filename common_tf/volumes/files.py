@@ -108,6 +108,38 @@ def list_volumes(source: Path, *, number: int | None = None) -> VolumeListing:
     return VolumeListing(sorted(found, key=lambda one: one.name), others, pictures, _words(left_out))
 
 
+def result_places(files: Sequence[VolumeFile], *, as_nifti: bool) -> dict[str, str]:
+    """Where what is made of each volume goes, relative to an output: a file for NIfTI, a folder for DICOM.
+
+    No two share a name or that of their picture, also where a disk does not know capitals.
+
+    Args:
+        files: the volumes.
+        as_nifti: a file for DICOM too.
+    """
+    places: dict[str, str] = {}
+    taken: set[str] = set()
+    for file in files:
+        is_file = file.kind != DICOM or as_nifti
+        stem, ending = file.name, ".nii.gz" if is_file else ""
+        if file.kind != DICOM:
+            stem, ending = nifti_stem(file.name)
+        number, place = 2, f"{stem}{ending}"
+        while nifti_stem(place)[0].lower() in taken:
+            place, number = f"{stem}-{number}{ending}", number + 1
+        taken.add(nifti_stem(place)[0].lower())
+        places[file.name] = place
+    return places
+
+
+def nifti_stem(name: str) -> tuple[str, str]:
+    """A name without NIfTI's ending, and that ending; ``.nii.gz`` where it has none."""
+    for ending in (".nii.gz", ".nii"):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)], name[-len(ending) :]
+    return name, ".nii.gz"
+
+
 def _of_file(path: Path, number: int | None) -> VolumeListing:
     kind = _kind(path)
     if kind == NIFTI:

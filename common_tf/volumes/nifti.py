@@ -36,7 +36,7 @@ def is_nifti(start: bytes) -> bool:
     return any(start[place : place + 4] in magic for place, magic in _MAGIC.items())
 
 
-def read_nifti(path: Path, *, number: int | None = None) -> tuple[Volume, Sequence[str]]:
+def read_nifti(path: Path, *, number: int | None = None, may_be_constant: bool = False) -> tuple[Volume, Sequence[str]]:
     """Reads a volume; values as the file's slope and intercept make them, NaN as the lowest of the others.
 
     A NIfTI file does not say what its values are, so ``unit`` and ``modality`` are empty.
@@ -44,6 +44,7 @@ def read_nifti(path: Path, *, number: int | None = None) -> tuple[Volume, Sequen
     Args:
         path: of the file, whatever its name.
         number: which volume of a file with several, from 0.
+        may_be_constant: one value everywhere is no error, as of a mask without a lesion.
 
     Returns:
         The volume, and what a person should know of it.
@@ -77,7 +78,8 @@ def read_nifti(path: Path, *, number: int | None = None) -> tuple[Volume, Sequen
             raise BadVolume("holds no number at all (NaN everywhere)")
         voxels = np.where(missing, voxels[~missing].min(), voxels)
         notes.append(f"{int(missing.sum()):,} voxels are no numbers and were taken as the lowest value")
-    refuse_values(voxels)
+    if not may_be_constant:
+        refuse_values(voxels)
     affine = np.array(image.affine, np.float64)
     affine[:3] *= _MILLIMETRES.get(int(image.header["xyzt_units"]) & _SPACE, 1.0)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:

@@ -12,7 +12,7 @@ writes ``trainA/`` with CT and ``trainB/`` with MRI of other patients, and ``pai
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -211,7 +211,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         both = draw_head(2000 + seed, spacing=spacing)
         for kind, volume in (("CT", both.ct), ("MRI", both.mri)):
             write_drawn(arguments.folder / "pairs" / f"p{seed:03d}", volume, name=kind, as_dicom=as_dicom)
-    print(f"{count} CT, {count} MRI and {count} pairs of drawn patients in {arguments.folder}")
+        marked = replace(both.mri, voxels=both.lesion.astype(np.float32))
+        for name, volume in (("mri", both.mri), ("mri_mask", marked)):
+            write_drawn(arguments.folder / "lesions" / f"p{seed:03d}", volume, name=name, as_dicom=False)
+    print(f"{count} CT, {count} MRI, {count} pairs and {count} MRI with lesion masks (NIfTI) in {arguments.folder}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 
-from common_tf.volumes.volume import Volume
+from common_tf.volumes.volume import BadVolume, Volume
 
 PLANES = {"axial": ("L", "P", "S"), "coronal": ("L", "I", "P"), "sagittal": ("P", "I", "L")}
 """Where columns, rows and slices of a picture run to in the patient: axial ones show the front at the top and the
@@ -43,6 +43,20 @@ def slices_of(volume: Volume, plane: str = "axial") -> Slices:
     for axis, (place, _) in enumerate(turn):
         spacing[int(place)] = volume.spacing[axis]
     return Slices(turned.transpose(2, 1, 0), (spacing[1], spacing[0]), spacing[2])
+
+
+def slices_on_grid(volume: Volume, plane: str = "axial") -> Slices:
+    """`slices_of` where every slice is on the volume's own grid, so that what is made of it can go back there.
+
+    Raises:
+        BadVolume: slices that cut across uneven or tilted ones.
+    """
+    if needs_regular(volume, plane):
+        raise BadVolume(
+            f"its slices are not {plane} and lie unevenly or tilted, so {plane} ones would have to be resampled; save "
+            "it on an even grid first"
+        )
+    return slices_of(volume, plane)
 
 
 def voxels_of(values: np.ndarray, volume: Volume, plane: str = "axial") -> np.ndarray:

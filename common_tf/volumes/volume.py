@@ -15,6 +15,7 @@ LARGEST_VOXELS = 2**29
 
 _EVEN = 1e-2
 _RIGHT_ANGLE = 1e-3
+_SAME_GRID = 1e-3
 
 
 class BadVolume(BadPicture):
@@ -72,6 +73,20 @@ class Volume:
         """Whether it is an even grid at right angles, as planes other than the stored ones want it."""
         return self.is_even and not self.is_tilted
 
+    @property
+    def voxel_ml(self) -> np.ndarray:
+        """``(k,)`` float64, what one voxel of each slice holds in millilitres.
+
+        A slice reaches half-way to its neighbours along the normal, the first and the last as far outwards as inwards;
+        so uneven slices have each their own.
+        """
+        sides = self.affine[:3, :3].copy()
+        normal = np.cross(sides[:, 0], sides[:, 1])  # as long as the face of a voxel is large
+        if self.positions is None:
+            return np.full(self.shape[2], abs(normal @ sides[:, 2]) / 1000)
+        steps = np.abs(np.diff(self.positions @ normal))
+        return (np.append(steps[:1], steps) + np.append(steps, steps[-1:])) / 2 / 1000
+
     def world(self, indices: np.ndarray) -> np.ndarray:
         """Where voxels lie.
 
@@ -98,6 +113,15 @@ class Volume:
 def one_line(error: Exception) -> str:
     """What a library says of a damaged file, short and without line breaks."""
     return " ".join(str(error).split())[:200]
+
+
+def same_grid(first: Volume, second: Volume) -> bool:
+    """Whether voxels of the same indices lie at the same places, to a thousandth of a millimetre."""
+    if first.shape != second.shape or (first.positions is None) != (second.positions is None):
+        return False
+    if first.positions is not None and np.abs(first.positions - second.positions).max() > _SAME_GRID:
+        return False
+    return bool(np.abs(first.affine - second.affine).max() < _SAME_GRID)
 
 
 def placed(columns: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -32,7 +32,7 @@ def train() -> Callable[..., int]:
     """Runs train_detector.py with tiny networks; returns its exit code."""
 
     def run(*words: object) -> int:
-        training = not {"--ensemble", "--explain"} & set(words)
+        training = not {"--ensemble", "--explain", "--predict"} & set(words)
         return run_script(train_detector.main, [str(word) for word in (*(TINY if training else ()), *words)])
 
     return run

@@ -52,7 +52,7 @@ def load_segmentation_data(config: DetectorConfig) -> TaskData:
             label=SLICE,
         )  # fmt: skip
     elif Path(data.data).is_dir():
-        source = segmentation_source(Path(data.data), channels=data.channels)
+        source = segmentation_source(Path(data.data), channels=data.channels, window=data.given_range)
     else:
         raise UserError(
             f"--data {data.data}: no such folder; give one with a folder of slices and masks for each patient, or "

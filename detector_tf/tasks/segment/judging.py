@@ -84,7 +84,7 @@ def judge_run(run: Path, data: TaskData, folds: Sequence[Segmented]) -> None:
     shown = np.flatnonzero(with_lesion)
     shown = shown[np.linspace(0, len(shown) - 1, min(_SHOWN, len(shown))).astype(int)]
     titles = [f"{data.dataset.cases[chosen[order][i]].name}, Dice {each[i]:.2f}" for i in shown]
-    save_contours(run / FIGURE_FILE, gray[shown], truth[shown], predicted[shown], titles=titles)
+    save_contours(run / FIGURE_FILE, gray[shown], predicted[shown], titles=titles, truth=truth[shown])
     print("\n".join(_lines(metrics)), flush=True)
 
 

@@ -1,0 +1,58 @@
+"""The slices of a volume that show a head, as squares for a network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from common_tf.pictures.geometry import BLANK_EXTENT, head_extent
+from common_tf.pictures.head import head_mask
+from common_tf.pictures.picture import Picture
+from common_tf.pictures.preparation import Preparation, usual_extent
+from common_tf.volumes.planes import Slices
+from common_tf.volumes.slices import picture_of
+from common_tf.volumes.volume import BadVolume
+
+
+@dataclass(frozen=True)
+class HeadSlices:
+    """A volume's slices, and where in them a head is.
+
+    Attributes:
+        slices: of the volume.
+        window: values that are black and white.
+        masks: of each slice ``(height, width)`` bool, its head, with pixels as high as wide.
+        found: numbers of the slices that show a head.
+        preparation: from a slice to a square, with the volume's own black and white and its usual head extent.
+    """
+
+    slices: Slices
+    window: tuple[float, float]
+    masks: Sequence[np.ndarray]
+    found: np.ndarray
+    preparation: Preparation
+
+    def picture(self, number: int) -> Picture:
+        """A slice with its head."""
+        # Made when it is wanted and not kept: all of them are a copy of the whole volume.
+        return replace(picture_of(self.slices, number, self.window), head=self.masks[number])
+
+
+def head_slices(slices: Slices, window: tuple[float, float], preparation: Preparation) -> HeadSlices:
+    """Finds the heads.
+
+    Args:
+        slices: of a volume.
+        window: values that are black and white.
+        preparation: of a run.
+
+    Raises:
+        BadVolume: no slice shows a head.
+    """
+    masks = [head_mask(picture_of(slices, number, window).scaled()) for number in range(len(slices))]
+    extents = np.array([head_extent(mask) for mask in masks])
+    found = np.flatnonzero(extents > BLANK_EXTENT)
+    if not found.size:
+        raise BadVolume("no slice shows a head; are black and white right (--window)?")
+    own = preparation.for_volume(window, reference=usual_extent(extents[found]))
+    return HeadSlices(slices, window, masks, found, own)

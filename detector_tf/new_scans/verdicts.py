@@ -1,0 +1,152 @@
+"""Verdicts on new scans: a table, the slices behind the verdict of a volume, and Grad-CAM."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from common_tf.metrics.classification import predicted_classes
+from common_tf.pictures.geometry import BLANK_EXTENT, head_extent
+from common_tf.pictures.head import head_mask
+from common_tf.pictures.readers import read_file
+from common_tf.progress import progress
+from common_tf.sources.inputs import PictureInputs, refuse_unusable
+from common_tf.volumes.files import VolumeFile
+from detector_tf.gradcam import grad_cam, save_overlays
+from detector_tf.inference import TrainedDetector
+from detector_tf.new_scans.folder import NOTICE, shown_of, write_table
+from detector_tf.new_scans.volumes import heads_of, refuse_volume
+from detector_tf.predictions import verdict
+
+TABLE_FILE, SLICES_FILE, FIGURE_FILE = "verdicts.csv", "slices.csv", "verdicts.png"
+NO_HEAD = "no head found"
+RULE_OF_TWO = "the highest mean of three successive slices with a head, at the run's threshold for slices"
+RULE_OF_MORE = "the mean over all slices with a head"
+_TOGETHER = 3
+
+
+def volume_chances(chances: np.ndarray) -> tuple[np.ndarray, int]:
+    """What a volume is, by its slices.
+
+    With two classes a lesion shows in a few neighbouring slices: the highest mean of three successive ones. With more,
+    every slice with a head speaks: their mean.
+
+    Args:
+        chances: ``(n, classes)`` of the slices that show a head, from below to above.
+
+    Returns:
+        ``(classes,)``, and the slice that speaks loudest for the verdict.
+    """
+    if chances.shape[1] > 2:
+        mean = chances.mean(axis=0)
+        return mean, int(chances[:, mean.argmax()].argmax())
+    width = min(_TOGETHER, len(chances))
+    means = np.convolve(chances[:, 1], np.full(width, 1 / width), mode="valid")
+    first = int(means.argmax())
+    highest = float(means[first])
+    return np.array([1 - highest, highest]), first + int(chances[first : first + width, 1].argmax())
+
+
+class Figure:
+    """Slices beside themselves with Grad-CAM of their verdict."""
+
+    def __init__(self, detector: TrainedDetector):
+        self._model = detector.model
+        self._squares: list[np.ndarray] = []
+        self._heat: list[np.ndarray] = []
+        self._titles: list[str] = []
+
+    def add(self, square: np.ndarray, target: int, title: str) -> None:
+        """Adds a square ``(1, size, size, channels)`` uint8 with its class."""
+        self._squares.append(square[0, ..., 0])
+        self._heat.append(grad_cam(self._model, square, target=target)[0])
+        self._titles.append(title)
+
+    def save(self, folder: Path) -> None:
+        """Writes the figure; none where no head was found at all."""
+        if self._titles:
+            images, heat = np.stack(self._squares), np.stack(self._heat)
+            save_overlays(folder / FIGURE_FILE, images, heat, titles=self._titles)
+
+
+def judge_pictures(
+    detector: TrainedDetector, files: PictureInputs, folder: Path, window: tuple[float, float] | None
+) -> list[str]:
+    """Writes a verdict on each picture file.
+
+    Returns:
+        What a person should know.
+    """
+    detector = detector.for_files(files.facts(), window=window)
+    shown, figure = shown_of(len(files.paths)), Figure(detector)
+    rows: list[dict] = []
+    blank: list[str] = []
+    for number, path in enumerate(progress(files.paths, total=len(files.paths), words="judging")):
+        place, picture = files.place(path), read_file(path, may_be_constant=True)[0]
+        head = head_mask(detector.source.preparation.ranged(picture).scaled())
+        if head_extent(head) <= BLANK_EXTENT:
+            blank.append(place)
+            columns = verdict(detector.classes, np.zeros(len(detector.classes)), detector.threshold)
+            rows.append({"input": place, **dict.fromkeys(columns, ""), "predicted": NO_HEAD})
+            continue
+        square = detector.squares([replace(picture, head=head)])
+        chances = detector.probabilities_of(square)[0]
+        rows.append({"input": place, **verdict(detector.classes, chances, detector.threshold)})
+        if number in shown:
+            figure.add(square, *_named(detector, chances, place))
+    write_table(folder / TABLE_FILE, [{**row, "notice": NOTICE} for row in rows])
+    figure.save(folder)
+    return [f"no head found in {len(blank)} of {len(rows)} pictures, which get no verdict"] if blank else []
+
+
+def judge_volumes(
+    detector: TrainedDetector, files: Sequence[VolumeFile], folder: Path, window: tuple[float, float] | None
+) -> list[str]:
+    """Writes a verdict on each volume, and what each of its slices says.
+
+    Returns:
+        What a person should know.
+
+    Raises:
+        UserError: volumes that cannot be used, or one that shows no head.
+    """
+    preparation, classes = detector.source.preparation, detector.classes
+    refuse_unusable(files, lambda volume: refuse_volume(volume, preparation, window))
+    shown, figure = shown_of(len(files)), Figure(detector)
+    rows: list[dict] = []
+    slices: list[dict] = []
+    notes = [f"verdict on a volume: {RULE_OF_TWO if len(classes) == 2 else RULE_OF_MORE}"]
+    if len(classes) == 2:
+        notes.append(
+            f"a volume has many slices and the threshold was chosen on single ones, so this errs towards {classes[1]}; "
+            f"{SLICES_FILE} says which slices speak for it"
+        )
+    for number, file in enumerate(progress(files, total=len(files), words="judging")):
+        _, heads, said = heads_of(file, preparation, window)
+        notes += said
+        own = detector.prepared_by(heads.preparation)
+        found = heads.found.tolist()
+        chances = np.concatenate([own.probabilities([heads.picture(k)]) for k in found])
+        slices += [
+            {"input": file.name, "slice": k, **verdict(classes, one, detector.threshold)}
+            for k, one in zip(found, chances)
+        ]
+        whole, loudest = volume_chances(chances)
+        said_of_it = verdict(classes, whole, detector.threshold)
+        rows.append({"input": file.name, **said_of_it, "slices": len(found), "clearest_slice": found[loudest]})
+        if number in shown:
+            square = own.squares([heads.picture(found[loudest])])
+            figure.add(square, *_named(detector, whole, f"{file.name}, slice {found[loudest]}"))
+    write_table(folder / TABLE_FILE, [{**row, "notice": NOTICE} for row in rows])
+    write_table(folder / SLICES_FILE, slices)
+    figure.save(folder)
+    return notes
+
+
+def _named(detector: TrainedDetector, chances: np.ndarray, name: str) -> tuple[int, str]:
+    """The class, and a title that says it."""
+    target = int(predicted_classes(chances[None], threshold=detector.threshold)[0])
+    limit = f" (threshold {detector.threshold:.2f})" if len(detector.classes) == 2 else ""
+    number = 1 if len(detector.classes) == 2 else target
+    return target, f"{name}\n{detector.classes[target]}: p({detector.classes[number]}) = {chances[number]:.2f}{limit}"
