@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common_tf.command_line import run_script
+from common_tf.command_line import add_rescan_flag, run_script
 from common_tf.errors import UserError
 
 _SHIPPED = {"translator": "ct_mri_fast", "detector": "tumour_yes_no"}
@@ -55,11 +55,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--detector-domain", metavar="NAME", help="modality that the detector reads (default: domain B)"
     )
     parser.add_argument("--output", required=True, help="folder of the report", **folder)
+    add_rescan_flag(parser)
     arguments = parser.parse_args(argv)
     # After the flags: TensorFlow takes seconds to import, and --help should not.
+    from common_tf.cache_folder import cache_folder
+    from common_tf.sources.scan_store import forget_scans
     from evaluation_tf.evaluation import Request, evaluate
 
     chosen = vars(arguments)
+    if chosen.pop("rescan"):
+        forget_scans(cache_folder())
     command = ["python", "evaluate.py", *(sys.argv[1:] if argv is None else argv)]
     runs = chosen.pop("compare")
     if runs:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common_tf.command_line import run_script
+from common_tf.command_line import add_rescan_flag, run_script
 from common_tf.errors import UserError
 from common_tf.runs.config import add_flags, given_texts
 from detector_tf.config import CONFIGS, make_config
@@ -39,41 +39,52 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--predict", metavar="FILE|DIR", help="judge, or mark lesions in, new pictures or volumes with a finished run"
     )
     parser.add_argument("--output", metavar="DIR", help="new folder for what --predict finds")
+    parser.add_argument("--volume", type=int, metavar="N", help="which volume of a NIfTI file with several, from 0")
+    add_rescan_flag(parser)
     add_flags(parser, CONFIGS)
     arguments = parser.parse_args(argv)
     texts = given_texts(CONFIGS.values(), arguments)
     window = texts.get("window", "")
     _refuse_unused(arguments, texts)
-    if arguments.predict:
+    if arguments.predict is not None:
         from detector_tf.new_scans.predict import predict_scans
 
-        predict_scans(Path(arguments.run), Path(arguments.predict), Path(arguments.output), window=window)
+        predict_scans(
+            Path(arguments.run), Path(arguments.predict), Path(arguments.output), window=window, number=arguments.volume
+        )
         return
-    if arguments.ensemble:
+    if arguments.ensemble is not None:
         from detector_tf.ensemble import ensemble_runs
 
         ensemble_runs([Path(run) for run in arguments.ensemble], output=Path(arguments.run))
         return
-    if arguments.explain:
+    if arguments.explain is not None:
         from detector_tf.explanation import explain_files
 
         explain_files(Path(arguments.run), [Path(file) for file in arguments.explain], window=window)
         return
     config = make_config(texts)
     # After the flags: TensorFlow takes seconds to import, and --help should not.
+    from common_tf.cache_folder import cache_folder
+    from common_tf.sources.scan_store import forget_scans
     from detector_tf.training import train_detector
 
+    if arguments.rescan:
+        forget_scans(cache_folder(config.data.cache))
     if not train_detector(config, run=Path(arguments.run), resume=arguments.resume):
         raise KeyboardInterrupt
 
 
 def _refuse_unused(arguments: argparse.Namespace, texts: Mapping[str, str]) -> None:
     """Refuses flags that say nothing for what is asked, rather than dropping them."""
-    if bool(arguments.output) != bool(arguments.predict):
+    flag = next((name for name in ("predict", "explain", "ensemble") if getattr(arguments, name) is not None), "")
+    if (arguments.output is not None) != (flag == "predict") or "" in (arguments.output, arguments.predict):
         raise UserError("--predict and --output: want each other; the one names scans, the other a new folder")
-    flag = next((name for name in ("predict", "explain", "ensemble") if getattr(arguments, name)), "")
     unused = [name for name in texts if flag and (name != "window" or flag == "ensemble")]
+    unused += ["rescan"] if flag and arguments.rescan else []
     unused += ["resume"] if flag and arguments.resume != "auto" else []
+    if arguments.volume is not None and flag != "predict":
+        raise UserError("--volume: is for --predict")
     if unused:
         words = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
         raise UserError(f"--{flag}: takes finished runs as they are, so {words} says nothing; leave it out")

@@ -1,5 +1,6 @@
 """How a script ends: exit codes and one-line messages."""
 
+import argparse
 import errno
 import os
 import signal
@@ -66,3 +67,10 @@ def storage_reason(error: Exception) -> str | None:
 def _complain(message: str) -> int:
     print("error: " + " ".join(message.split()), file=sys.stderr)
     return 2
+
+
+def add_rescan_flag(parser: argparse.ArgumentParser) -> None:
+    """``--rescan``, for `common_tf.sources.scan_store.forget_scans`."""
+    parser.add_argument(
+        "--rescan", action="store_true", help="look at every file again, also at those that have not changed since"
+    )

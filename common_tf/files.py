@@ -3,7 +3,9 @@
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,31 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def staged_folder(output: Path, *, first: str = "") -> Iterator[Path]:
+    """A folder to write into; what is in it at the end is moved into the output, file by file.
+
+    Args:
+        output: made if it is not there.
+        first: name of the file that is moved before the others, such as a table of them: whatever ends this half-way,
+            it knows what is there.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # Where the folder is there, inside it: it may be another disk than what is above it, or a link.
+    hidden = f"{WRITING}{os.getpid()}"
+    staging = output / hidden if output.exists() else output.with_name(f"{hidden}-{output.name}")
+    try:
+        staging.mkdir()
+        yield staging
+        for file in sorted(staging.rglob("*"), key=lambda file: (file.name != first, file)):
+            if file.is_file():
+                place = output / file.relative_to(staging)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, place)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def visible_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:

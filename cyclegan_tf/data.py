@@ -7,9 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
+from common_tf.cache_folder import cache_folder
 from common_tf.errors import UserError
 from common_tf.pictures.preparation import Preparation
-from common_tf.sources.cache import PreparedSlices, cache_folder, prepared_slices
+from common_tf.sources.cache import PreparedSlices, prepared_slices
 from common_tf.sources.dataset import Dataset, open_dataset, split_lines
 from common_tf.sources.drawn import DRAWN, drawn_domains
 from common_tf.sources.folders import folder_source, is_two_domains
@@ -197,7 +198,7 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
         UserError: data that cannot be trained on.
     """
     options, names = config.data, config.data.domain_names
-    dataset = open_dataset(translation_source(config, paired=paired), bad_files=options.bad_files)
+    dataset = open_dataset(translation_source(config, paired=paired), bad_files=options.bad_files, cache=options.cache)
     splits, pairs = _splits(dataset, config), load_pairs_beside(config)
     seen: list[Finding] = []
     if start := config.optimisation.weights:

@@ -85,7 +85,7 @@ def load_pairs_beside(config: TranslatorConfig) -> PairsBeside | None:
     if not folder.is_dir():
         raise UserError(f"--pairs {given}: no such folder; give one with strips, or with a folder for each domain")
     source = pair_source(folder, domains=options.domain_names, order=options.pair_order)
-    dataset = open_dataset(source, bad_files=options.bad_files)
+    dataset = open_dataset(source, bad_files=options.bad_files, cache=options.cache)
     splits = assign_patients(
         dataset.groups, dataset.given, policy=options.split, seed=config.optimisation.seed, share=_HELD_OUT_SHARE
     )

@@ -2,15 +2,13 @@
 
 import csv
 import io
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from common_tf.errors import UserError
-from common_tf.files import replace_text
+from common_tf.files import replace_text, staged_folder
 from common_tf.sources.source import listed
 
 SHEET_FILE, TABLE_FILE = "contact_sheet.png", "synthetic.csv"
@@ -73,28 +71,16 @@ class TranslationsFolder:
     @contextmanager
     def writing(self) -> Iterator[tuple[Path, list[tuple[str, ...]]]]:
         """A folder to write into and a list for the rows of the table; what is in either is moved here at the end."""
-        output = self.path
-        output.parent.mkdir(parents=True, exist_ok=True)
-        # Where the folder is there, inside it: it may be another disk than what is above it.
-        staging = output / f".writing-{os.getpid()}" if output.exists() else output.with_name(f".writing-{output.name}")
         rows: list[tuple[str, ...]] = []
-        try:
-            staging.mkdir()
+        stale: list[str] = []
+        with staged_folder(self.path, first=TABLE_FILE) as staging:
             yield staging, rows
             made, inputs = {row[0] for row in rows}, {row[1:3] for row in rows}
             stale = [row[0] for row in self._rows if row[1:3] in inputs and row[0] not in made]
             self._rows = [*(row for row in self._rows if row[0] not in made and row[0] not in stale), *rows]
             replace_text(staging / TABLE_FILE, _table(self._rows))
-            # The table first: whatever ends this half-way, it knows what is here.
-            for file in sorted(staging.rglob("*"), key=lambda file: (file.name != TABLE_FILE, file)):
-                if file.is_file():
-                    place = output / file.relative_to(staging)
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(file, place)
-            for name in stale:  # of a series that had more slices
-                (output / name).unlink(missing_ok=True)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        for name in stale:  # of a series that had more slices
+            (self.path / name).unlink(missing_ok=True)
 
 
 def _within(name: str, place: str) -> bool:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from common_tf.errors import UserError
-from common_tf.sources.scanning import Scan, scan_cases
+from common_tf.sources.scanning import Scan
+from common_tf.sources.scans import open_store, scan_cases
 from common_tf.sources.source import Case, Source, listed
 from common_tf.splits.manifest import ManifestRow
 
@@ -85,6 +86,6 @@ class RecordedFiles:
 
     def _changed(self, rows: Sequence[ManifestRow]) -> list[str]:
         new = {case.name: case for case in map(self.case, rows) if case.name not in self._scans}
-        for name, scans in zip(new, scan_cases(list(new.values()))):
+        for name, scans in zip(new, scan_cases(list(new.values()), open_store())):
             self._scans[name] = {scan.label: scan for scan in scans}
         return list(dict.fromkeys(row.path for row in rows if self.scan(row).sha256 != row.sha256))

@@ -9,7 +9,8 @@ import numpy as np
 from common_tf.errors import UserError
 from common_tf.measurement.measurement import Measurement, measure
 from common_tf.sources.folders import single_case
-from common_tf.sources.scanning import Scan, scan_cases
+from common_tf.sources.scanning import Scan
+from common_tf.sources.scans import open_store, scan_cases
 from common_tf.sources.source import Case, listed
 from evaluation_tf.images import Pictures, content_hash, scaled_pictures
 from evaluation_tf.pairs import Pairs
@@ -79,7 +80,7 @@ def labelled_question(
             "detector's --data named"
         )
     cases = [single_case(folder / path, folder, label=domain, given_split="test") for path in found]
-    scans = [mine[0] for mine in scan_cases(cases)]
+    scans = [mine[0] for mine in scan_cases(cases, open_store())]
     rows = list(found.values())
     _refuse_other_files(folder, scans, [row["sha256"] for row in rows])
     seen = seen_by(outputs.run, scans, flag="--translator")

@@ -44,7 +44,10 @@ def precision_option(help: str) -> str:
 def cache_option() -> str:
     """The option ``--cache``."""
     return option(
-        "", "folder of prepared slices that runs share; empty for the user's cache folder", flag=True, place=True
+        "",
+        "folder of prepared slices and scans that runs share; empty for the user's cache folder",
+        flag=True,
+        place=True,
     )
 
 

@@ -23,9 +23,6 @@ from common_tf.sources.scanning import Scan
 from common_tf.sources.source import Case
 from common_tf.sources.volumes import release_volumes
 
-CACHE_VARIABLE = "CT_MRI_CACHE"
-"""Environment variable that names the cache folder."""
-
 _VERSION = "2"
 _WORKERS = 4
 
@@ -55,13 +52,6 @@ class PreparedSlices:
     def scaled(self, chosen: Sequence[int] | slice = slice(None)) -> np.ndarray:
         """Pixels of chosen squares as float32 in [0, 1]."""
         return self.pixels[chosen].astype(np.float32) / np.iinfo(self.pixels.dtype).max
-
-
-def cache_folder(given: str) -> Path:
-    """The folder of prepared slices: the given one, that of the environment, or the user's."""
-    if given or os.environ.get(CACHE_VARIABLE):
-        return Path(given or os.environ[CACHE_VARIABLE])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ct-mri-cyclegan"
 
 
 def prepared_slices(

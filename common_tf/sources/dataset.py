@@ -12,7 +12,9 @@ from common_tf.pictures.geometry import BLANK_EXTENT, head_extent
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.preparation import Preparation, learn_preparation
 from common_tf.pictures.readers import FileFacts
-from common_tf.sources.scanning import Scan, scan_cases
+from common_tf.sources.scan_store import Remembered, ScanStore
+from common_tf.sources.scanning import Scan
+from common_tf.sources.scans import open_store, scan_cases
 from common_tf.sources.source import Case, Source, listed
 from common_tf.splits.audit import audit
 from common_tf.splits.finding import Finding, sorted_findings
@@ -36,6 +38,7 @@ class Dataset:
         group_word: what the groups are: patients, near-duplicate groups, drawn heads.
         skipped: manifest rows of what is left out, with the reason.
         findings: what is to be said before the splits are known.
+        store: where what is computed of the scans is kept; ``None`` for nowhere.
     """
 
     source: Source
@@ -45,6 +48,7 @@ class Dataset:
     group_word: str
     skipped: Sequence[ManifestRow]
     findings: Sequence[Finding]
+    store: ScanStore | None = None
 
     @property
     def is_drawn(self) -> bool:
@@ -121,7 +125,10 @@ class Dataset:
             for scan in _distinct(scans, self.source.kind)
         ]
         scans, groups, sides = zip(*flat)
-        found = audit(scans, np.array(groups), sides, of=self.group_word, aligned=self.source.is_aligned)
+        remember = Remembered(self.store, scans)
+        found = audit(
+            scans, np.array(groups), sides, of=self.group_word, aligned=self.source.is_aligned, remember=remember
+        )
         return sorted_findings([*found, *self.findings])
 
     def counts(self, splits: Sequence[str], labels: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -143,7 +150,9 @@ class Dataset:
         return seen_cases(self.scans, manifest, flag=flag)
 
 
-def open_dataset(source: Source, *, bad_files: str = "stop", exclude: str = "", keep_blank: bool = False) -> Dataset:
+def open_dataset(
+    source: Source, *, bad_files: str = "stop", exclude: str = "", keep_blank: bool = False, cache: str = ""
+) -> Dataset:
     """Scans, groups and counts a source.
 
     Args:
@@ -152,13 +161,15 @@ def open_dataset(source: Source, *, bad_files: str = "stop", exclude: str = "", 
         exclude: manifest.csv of another run; a group with a near-duplicate of its training or validation files is left
             out whole. ``""`` for none.
         keep_blank: keep cases in which no head is found.
+        cache: folder where what is seen of the files is kept; ``""`` for the usual one.
 
     Raises:
         UserError: files that cannot be used and ``stop``, nothing that can be used, or no manifest.
     """
     if source.kind == "drawn":
         return _drawn(source)
-    scans = scan_cases(source.cases)
+    store = open_store(cache)
+    scans = scan_cases(source.cases, store)
     bad = [any(scan.problem for scan in mine) for mine in scans]
     if any(bad) and bad_files == "stop":
         reasons = [f"{mine[0].name}: {_problem(mine)}" for mine, wrong in zip(scans, bad) if wrong]
@@ -182,7 +193,9 @@ def open_dataset(source: Source, *, bad_files: str = "stop", exclude: str = "", 
     cases, scans = [source.cases[index] for index in kept], [scans[index] for index in kept]
     if not cases:
         raise UserError(f"{source.root}: none of its {len(source.cases)} files can be used ({_most_common(skipped)})")
-    groups, word, linked = _groups(cases, [_distinct(mine, source.kind) for mine in scans])
+    distinct = [_distinct(mine, source.kind) for mine in scans]
+    remembered = Remembered(store, [scan for mine in distinct for scan in mine])
+    groups, word, linked = _groups(cases, distinct, remembered)
     findings += [*linked, *_mask_findings(scans)]
     if exclude:
         dropped = np.isin(groups, groups[seen_cases(scans, Path(exclude), flag="--exclude")])
@@ -198,7 +211,7 @@ def open_dataset(source: Source, *, bad_files: str = "stop", exclude: str = "", 
         cases, scans, groups = [cases[i] for i in kept], [scans[i] for i in kept], groups[~dropped]
         if not cases:
             raise UserError(f"--exclude {exclude}: leaves nothing of {source.root}")
-    return Dataset(source, cases, scans, groups, word, skipped, findings)
+    return Dataset(source, cases, scans, groups, word, skipped, findings, store)
 
 
 def seen_cases(scans: Sequence[Sequence[Scan]], manifest: Path, *, flag: str) -> np.ndarray:
@@ -216,7 +229,9 @@ def _drawn(source: Source) -> Dataset:
     return Dataset(source, source.cases, none, np.arange(len(source.cases)), "drawn heads", (), (note,))
 
 
-def _groups(cases: Sequence[Case], scans: Sequence[Sequence[Scan]]) -> tuple[np.ndarray, str, list[Finding]]:
+def _groups(
+    cases: Sequence[Case], scans: Sequence[Sequence[Scan]], remembered: Remembered
+) -> tuple[np.ndarray, str, list[Finding]]:
     """Patients where they are known, joined by copies; near-duplicates where not.
 
     Two named patients are two groups although slices of theirs look alike, unless a file of one is a copy of a file of
@@ -224,11 +239,16 @@ def _groups(cases: Sequence[Case], scans: Sequence[Sequence[Scan]]) -> tuple[np.
     """
     flat = [(index, scan) for index, mine in enumerate(scans) for scan in mine]
     owners = np.array([index for index, _ in flat])
-    pairs = near_duplicate_pairs([scan for _, scan in flat])
+    files = [scan for _, scan in flat]
+    patients = np.array([case.patient for case in cases])
+    joined = np.unique(patients, return_inverse=True)[1]
+    joined[patients == ""] = -1
+    pairs = remembered(
+        "pairs 1", lambda: near_duplicate_pairs(files, joined=joined[owners]).ravel(), joined[owners]
+    ).reshape(-1, 2)
     digests = np.array([scan.sha256 for _, scan in flat])
     copies = digests[pairs[:, 0]] == digests[pairs[:, 1]] if len(pairs) else np.zeros(0, bool)
     links = owners[pairs] if len(pairs) else np.zeros((0, 2), int)
-    patients = np.array([case.patient for case in cases])
     named = (patients[links] != "").all(axis=1)
     apart = named & ~copies & (patients[links[:, 0]] != patients[links[:, 1]])
     findings = []

@@ -34,6 +34,18 @@ class PictureInputs:
         """A file's path relative to the root, ``/`` between parts."""
         return path.relative_to(self.root).as_posix()
 
+    def without(self, suffix: str) -> "PictureInputs":
+        """The files without those that are named after another of them, such as masks."""
+        stems = {path.with_suffix("") for path in self.paths}
+        own = [
+            path
+            for path in self.paths
+            if not path.stem.endswith(suffix) or path.with_name(path.stem.removesuffix(suffix)) not in stems
+        ]
+        left = len(self.paths) - len(own)
+        notes = [f"{left} *{suffix} files beside their pictures are left out"] if left else []
+        return PictureInputs(own, self.root, [*self.notes, *notes])
+
     def facts(self) -> dict[str, FileFacts]:
         """What each file says of itself, by place. Every file is decoded for it.
 
@@ -86,12 +98,13 @@ def _bases(place: PurePosixPath, *, alone: bool) -> Iterator[str]:
         yield f"{place.name}.{number}"
 
 
-def picture_inputs(source: Path, *, flag: str) -> PictureInputs:
+def picture_inputs(source: Path, *, flag: str, also: str = "") -> PictureInputs:
     """A file, or the picture files of a folder and its sub-folders.
 
     Args:
         source: the path.
         flag: that named it, for errors.
+        also: what else is known of it, for the error that nothing is there.
 
     Raises:
         UserError: nothing there.
@@ -102,7 +115,7 @@ def picture_inputs(source: Path, *, flag: str) -> PictureInputs:
         raise UserError(f"{flag} {source}: no such file or folder")
     listing = list_pictures(source)
     if not listing.paths:
-        raise UserError(f"{flag} {source}: {nothing_here([listing])}")
+        raise UserError("; ".join(filter(None, (f"{flag} {source}: {nothing_here([listing])}", also))))
     notes = [finding.text for finding in others_finding([listing], str(source))]
     return PictureInputs(list(listing.paths), source, notes)
 
@@ -119,6 +132,9 @@ def refuse_unusable(files: Sequence[VolumeFile], look: Callable[[Volume], object
     """
     problems = []
     for one in progress(files, total=len(files), words="looking at the volumes"):
+        if shown(one.name) != one.name:
+            problems.append(f"{shown(one.name)}: its name is not valid UTF-8; rename it")
+            continue
         try:
             look(one.read().volume)
         except BadVolume as error:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from common_tf.errors import UserError
 from common_tf.sources.source import SPLIT_FOLDERS, Case, listed
 from common_tf.splits.finding import Finding
+from common_tf.volumes.files import nifti_stem
 
 PATIENTS_FILE = "patients.csv"
 _SLICE_NUMBER = re.compile(r"^(?P<who>.*\D|.*\d\D+)(?P<slice>\d+)$")
@@ -116,10 +117,10 @@ def _patient(case: Case, tables: Sequence[_Table]) -> str:
     for table, full in inside:
         # Without its ending, or without a folder: of pairs in two folders a row may name the pair.
         for short in (full.relative_to(folder) for folder in reversed(full.parents)):
-            for name in (str(short), str(short.with_suffix(""))):
+            for name in (str(short), str(short.with_suffix("")), nifti_stem(str(short))[0]):
                 if name in table.patients:
                     table.rows.add(name)
-                    table.shortened[name].add(case.name)
+                    table.shortened[name].add(str(full))
                     return table.patients[name]
     return ""
 

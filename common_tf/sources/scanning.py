@@ -1,9 +1,9 @@
-"""One look at every picture of a source: fingerprints, format and geometry."""
+"""One look at a picture: fingerprints, format and geometry."""
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import imagehash
 import numpy as np
@@ -13,11 +13,9 @@ from common_tf.pictures.geometry import head_extent, take, whole_frame
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.readers import BadPicture, FileFacts
-from common_tf.progress import progress
 from common_tf.sources.source import Case, Loaded, shown
 
 THUMBNAIL_SIDE = 64
-_WORKERS = 4
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class Scan:
         sha256: of its file's bytes, hexadecimal; also there for a bad file, unless it cannot be read at all.
         facts: what the file says of itself.
         phash, mirrored_phash: 64-bit DCT hash (ImageHash) of the thumbnail and of its mirror image, ``(64,)`` bool.
-        thumbnail: ``(64, 64)`` uint8, padded to square, scaled by its own values where it is deep: fingerprints must
-            not depend on how many of 16 bits a scanner used.
+        thumbnail: ``(64, 64)`` uint8 for ``np.asarray``, padded to square, scaled by its own values where it is deep:
+            fingerprints must not depend on how many of 16 bits a scanner used. May be on disk.
         extent: `head_extent` of the slice; 0 where no head was found.
         extent_mm: the same in mm where the spacing is known; 0 elsewhere.
         aspect: width over height of the head's bounding box; 0 where no head was found.
@@ -48,7 +46,7 @@ class Scan:
     facts: FileFacts | None = None
     phash: np.ndarray | None = field(default=None, repr=False)
     mirrored_phash: np.ndarray | None = field(default=None, repr=False)
-    thumbnail: np.ndarray | None = field(default=None, repr=False)
+    thumbnail: Any = field(default=None, repr=False)
     extent: float = 0.0
     extent_mm: float = 0.0
     aspect: float = 0.0
@@ -58,12 +56,6 @@ class Scan:
     def phash_hex(self) -> str:
         """The perceptual hash as 16 hexadecimal digits."""
         return "" if self.phash is None else str(imagehash.ImageHash(self.phash.reshape(8, 8)))
-
-
-def scan_cases(cases: Sequence[Case]) -> list[list[Scan]]:
-    """Scans cases in parallel (decoding releases Python's lock); for each a scan of every picture, in its order."""
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(progress(pool.map(scan_case, cases), total=len(cases), words="looking at the files"))
 
 
 def scan_case(case: Case) -> list[Scan]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from common_tf.sources.folders import existing_folder
 from common_tf.sources.listing import by_stem, list_pictures, others_finding
 from common_tf.sources.patients import with_patients
 from common_tf.sources.segmented_volumes import segmented_volumes
-from common_tf.sources.source import Case, Loaded, Source
+from common_tf.sources.source import Case, Loaded, Source, split_and_patient
 from common_tf.splits.finding import Finding
 from common_tf.volumes.files import list_volumes
 
@@ -52,7 +52,8 @@ def segmentation_source(root: Path, *, channels: int, window: tuple[float, float
         if image is None:
             alone.append(mask.relative_to(root).as_posix())
             continue
-        if image.parent == root:
+        split, patient = split_and_patient(PurePosixPath(image.relative_to(root).as_posix()))
+        if not patient:
             raise UserError(f"{image}: lies beside no patient's folder; one folder a patient is wanted in {root}")
         name = image.relative_to(root).as_posix()
         labels = channel_labels(channels)
@@ -60,12 +61,12 @@ def segmentation_source(root: Path, *, channels: int, window: tuple[float, float
             Case(
                 name=name,
                 files=dict.fromkeys(labels, name),
-                given_split="",
+                given_split=split,
                 load=partial(_load, image, mask, labels),
                 paths=dict.fromkeys(labels, image),
                 extra=(mask,),
                 reading=f"{channels} channels",
-                patient=image.relative_to(root).parts[0],
+                patient=patient,
             )
         )
     if not cases:

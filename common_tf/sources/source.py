@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,22 @@ SPLIT_FOLDERS = {
     "testing": "test", "test": "test",
 }  # fmt: skip
 """Names of folders that say which split their files are for, in lower case."""
+
+
+def split_and_patient(place: PurePosixPath) -> tuple[str, str]:
+    """What the folders above a file of one patient say: its split, as of `SPLIT_FOLDERS`, and the patient.
+
+    Args:
+        place: relative to the root.
+
+    Returns:
+        Either may be ``""``.
+    """
+    folders = place.parts[:-1]
+    split = SPLIT_FOLDERS.get(folders[0].lower(), "") if folders else ""
+    rest = folders[1:] if split else folders
+    return split, rest[0] if rest else ""
+
 
 LISTED = 20
 """Names that an error or a finding lists before it says how many more there are."""

@@ -1,7 +1,7 @@
 """The audit: what is wrong with a data set, said before anything is trained on it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -9,6 +9,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from common_tf.randomness import Stream
 from common_tf.sources.scanning import Scan
 from common_tf.splits.finding import Finding
 from common_tf.splits.groups import standardised
@@ -16,7 +17,10 @@ from common_tf.splits.groups import standardised
 _SUSPECT_PROBABILITY = 0.25
 _WIDE_HEAD = 1.15
 _LONELY_CORRELATION = 0.5
-_BLOCK = 1024
+_BLOCK = 512
+_ORDER = Stream("audit.order")
+
+Remember = Callable[..., np.ndarray]
 
 
 def audit(
@@ -26,6 +30,7 @@ def audit(
     *,
     of: str = "distinct groups",
     aligned: bool = False,
+    remember: Remember = lambda what, compute, *of: compute(),
 ) -> list[Finding]:
     """Looks for duplicates, leaks, files of the wrong kind and format shortcuts.
 
@@ -35,6 +40,7 @@ def audit(
         splits: train, validation or test of each, as it will be used.
         of: what the groups are.
         aligned: files of two labels show the same heads, as they should.
+        remember: takes what a result is, its computation and what it depends on beside the files; may know it already.
 
     Returns:
         Findings, in no order.
@@ -47,7 +53,7 @@ def audit(
     if not aligned:
         findings += _shared_between_labels(files, groups, labels)
     findings += _format_shortcuts(files, labels)
-    findings += _wrong_kind(files, groups, labels)
+    findings += _wrong_kind(files, groups, labels, remember)
     return findings
 
 
@@ -140,42 +146,41 @@ def _common(values, truth, label) -> str:
     return f"{value} {count / total:.0%}" + (f" of {len(counts)} kinds" if len(counts) > 1 else "")
 
 
-def _wrong_kind(files, groups, labels):
+def _wrong_kind(files, groups, labels, remember):
     """Files that look like another label, like no other file, or not like an axial head.
 
     The first is asked of a logistic regression on gray-value histograms, out of fold and by group, so no file (nor its
     copy) is judged by a model that was trained on it. These are suspects for a person to look at, not verdicts.
     """
     truth = np.array([file.label for file in files])
-    thumbnails = np.stack([file.thumbnail for file in files])
     if len(labels) > 1 and len(files) >= 40:
-        own = _own_probability(thumbnails, truth, groups, labels)
+        own = remember("own probability 1", lambda: _own_probability(files, truth, groups, labels), groups)
         for label in labels:
             suspect = (own < _SUSPECT_PROBABILITY) & (truth == label)
             if suspect.any():
                 text = f"{label}: {suspect.sum()} files have gray values like another label's; look at them"
                 yield Finding("warning", "looks like another label", text, int(suspect.sum()), _names(files, suspect))
-    nearest = _best_correlation(thumbnails, groups)
+    alone = remember("alone 1", lambda: _resemble_nothing(files, groups), groups)
     for label in labels:
         mine = truth == label
         wide = np.array([file.aspect > _WIDE_HEAD for file in files]) & mine
         if wide.any():
             text = f"{label}: {wide.sum()} files show something wider than tall, perhaps no axial head; look at them"
             yield Finding("note", "not an axial head", text, int(wide.sum()), _names(files, wide))
-        lonely = mine & (nearest < _LONELY_CORRELATION)
+        lonely = mine & alone
         if lonely.any():
             text = f"{label}: {lonely.sum()} files resemble no other file; look at them"
             yield Finding("note", "unlike all others", text, int(lonely.sum()), _names(files, lonely))
 
 
-def _own_probability(thumbnails: np.ndarray, truth: np.ndarray, groups: np.ndarray, labels) -> np.ndarray:
+def _own_probability(files, truth: np.ndarray, groups: np.ndarray, labels) -> np.ndarray:
     """What others' gray values say of each file's label; 1, no suspicion, where the others do not have every label."""
     own = np.ones(len(truth))
     folds = min(5, *(len(set(groups[truth == label].tolist())) for label in labels))
     if folds < 2:
         return own
     # The square root turns counts into features of about equal variance.
-    histograms = np.sqrt([np.histogram(image / 255, bins=32, range=(0, 1))[0] / image.size for image in thumbnails])
+    histograms = np.sqrt(np.concatenate([_histograms(_thumbnails(files, part)) for part in _blocks(len(files))]))
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=2000))
     for others, held in GroupKFold(folds).split(histograms, truth, groups):
         if len(set(truth[others].tolist())) == len(labels):  # few groups, such as patients, may hold all of a label
@@ -184,14 +189,40 @@ def _own_probability(thumbnails: np.ndarray, truth: np.ndarray, groups: np.ndarr
     return own
 
 
-def _best_correlation(thumbnails: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    flat = np.empty((len(thumbnails), thumbnails[0].size), np.float32)
-    for start in range(0, len(flat), _BLOCK):  # all at once would take three times the memory on the way
-        flat[start : start + _BLOCK] = standardised(thumbnails[start : start + _BLOCK])
-    best = np.full(len(flat), -1.0)
-    for start in range(0, len(flat), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        correlation = flat[block] @ flat.T
-        correlation[groups[block, None] == groups[None]] = -1
-        best[block] = correlation.max(axis=1)
-    return best
+def _histograms(thumbnails: np.ndarray) -> np.ndarray:
+    """``(n, 32)``, shares of the pixels in 32 equal bins of the 256 gray values."""
+    bins = np.minimum(thumbnails.reshape(len(thumbnails), -1) * (32 / 255), 31).astype(np.intp)
+    bins += np.arange(len(bins))[:, None] * 32
+    return np.bincount(bins.ravel(), minlength=32 * len(bins)).reshape(-1, 32) / thumbnails[0].size
+
+
+def _resemble_nothing(files, groups: np.ndarray) -> np.ndarray:
+    """``(n,)`` bool: no file of another group correlates at `_LONELY_CORRELATION` with this one.
+
+    Most resemble one of the first few that they are compared with, so few are compared with all.
+    """
+    alone = np.arange(len(files))
+    # In an order in which neighbours by name, which are alike, do not stand together.
+    order = _ORDER.numpy(0, len(files)).permutation(len(files))
+    for start in range(0, len(files), _BLOCK):
+        chosen = order[start : start + _BLOCK]
+        others = standardised(_thumbnails(files, chosen))
+        left = []
+        for part in _blocks(len(alone)):
+            mine = alone[part]
+            correlation = standardised(_thumbnails(files, mine)) @ others.T
+            correlation[groups[mine, None] == groups[chosen][None]] = -1
+            left.append(mine[correlation.max(axis=1) < _LONELY_CORRELATION])
+        alone = np.concatenate(left)
+        if not alone.size:
+            break
+    return np.isin(np.arange(len(files)), alone)
+
+
+def _blocks(count: int) -> list[np.ndarray]:
+    """Numbers of files, some at a time: all thumbnails at once would take the memory of a training."""
+    return np.array_split(np.arange(count), max(1, -(-count // _BLOCK)))
+
+
+def _thumbnails(files, chosen: np.ndarray) -> np.ndarray:
+    return np.stack([np.asarray(files[k].thumbnail) for k in chosen.tolist()])

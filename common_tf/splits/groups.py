@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.fft import dctn
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -12,9 +13,12 @@ SAME_HASH_BITS = 4
 SIMILAR_HASH_BITS = 10
 SIMILAR_CORRELATION = 0.95
 _BLOCK = 512
+_TILE = 2048
+_SKETCH = 16
+_ROUNDING = 1e-3
 
 
-def near_duplicate_pairs(files: Sequence[Scan]) -> np.ndarray:
+def near_duplicate_pairs(files: Sequence[Scan], *, joined: np.ndarray | None = None) -> np.ndarray:
     """Finds the pairs of files that show (almost) the same slice.
 
     Two files are near-duplicates if their bytes are equal, or their perceptual hashes differ in at most 4 of 64 bits,
@@ -22,40 +26,97 @@ def near_duplicate_pairs(files: Sequence[Scan]) -> np.ndarray:
     made against the mirror image, because training flips left and right.
     The hash alone counts between files of one label only: coarse outlines of CT and MRI heads are often alike.
 
-    Only pairs whose hashes are near are correlated, and hashes are compared in blocks of rows, so memory grows with the
-    number of files and not with its square: 4 kB a file, and 6 kB a file and block.
+    All hashes are compared, in tiles that fit a processor's cache, so the result is exact and memory grows with the
+    number of files and not with its square. Thumbnails are correlated only where a bound allows the correlation that
+    is wanted: that of their coarse parts plus the most that the rest could add (`Sketches`).
 
     Args:
         files: good files (no ``problem``).
+        joined: ``(n,)`` int of files that stand together whatever they show, such as those of a patient, for whom no
+            pairs are wanted; negative for files of their own.
 
     Returns:
-        ``(pairs, 2)`` int, each row ``i < j``.
+        ``(pairs, 2)`` int, each row ``i < j``. Copies of one file are a chain, not all pairs of them.
     """
     count = len(files)
     if count < 2:
         return np.zeros((0, 2), int)
     hashes, mirrored = (np.stack([getattr(f, name) for f in files]) for name in ("phash", "mirrored_phash"))
     hashes, mirrored = hashes.astype(np.float32) * 2 - 1, mirrored.astype(np.float32) * 2 - 1
-    thumbnails = np.stack([np.asarray(file.thumbnail) for file in files])
-    digests = np.unique([file.sha256 for file in files], return_inverse=True)[1]
-    on_disk = np.array([file.sha256 != "" for file in files])
     labels = np.unique([file.label for file in files], return_inverse=True)[1]
+    together = np.full(count, -1) if joined is None else np.asarray(joined)
+    sketches = Sketches(files)
+    pairs = [_copies(files)]
+    for start in range(0, count, _TILE):
+        for other in range(start, count, _TILE):
+            rows, columns = slice(start, start + _TILE), slice(other, other + _TILE)
+            for flip, theirs in ((False, hashes), (True, mirrored)):
+                # 64 less twice the number of bits that differ.
+                alike = hashes[rows] @ theirs[columns].T
+                flat = np.flatnonzero(alike >= 64 - 2 * SIMILAR_HASH_BITS)
+                first, second = np.divmod(flat, alike.shape[1])
+                near = alike.ravel()[flat]
+                first, second = first + start, second + other
+                wanted = (first < second) & ((together[first] != together[second]) | (together[first] < 0))
+                first, second, near = first[wanted], second[wanted], near[wanted]
+                same = (near >= 64 - 2 * SAME_HASH_BITS) & (labels[first] == labels[second])
+                if flip:
+                    same[:] = False  # of a mirror image the hash alone says too little
+                same[~same] = sketches.alike(first[~same], second[~same], flip=flip)
+                pairs.append(np.stack([first[same], second[same]], axis=1))
+    return np.unique(np.concatenate(pairs), axis=0)
+
+
+class Sketches:
+    """Thumbnails' coarse parts, which say of most pairs that they cannot correlate enough.
+
+    Of two images of mean 0 and length 1 the correlation is the product of their lowest frequencies (orthonormal DCT)
+    plus that of the rest, which by Cauchy and Schwarz is at most the product of the rests' lengths.
+
+    Args:
+        files: good files.
+    """
+
+    def __init__(self, files: Sequence[Scan]):
+        self._files = files
+        self._coarse = np.empty((len(files), _SKETCH**2), np.float32)
+        for start in range(0, len(files), _BLOCK):
+            flat = self._standardised(np.arange(start, min(start + _BLOCK, len(files))))
+            side = round(flat.shape[1] ** 0.5)
+            waves = dctn(flat.reshape(-1, side, side), axes=(1, 2), norm="ortho")[:, :_SKETCH, :_SKETCH]
+            self._coarse[start : start + _BLOCK] = waves.reshape(len(waves), -1)
+        self._rest = np.sqrt(np.maximum(0.0, 1.0 - (self._coarse**2).sum(axis=1)))
+        self._turned = np.tile(np.where(np.arange(_SKETCH) % 2, -1, 1), _SKETCH).astype(np.float32)
+
+    def alike(self, first: np.ndarray, second: np.ndarray, *, flip: bool) -> np.ndarray:
+        """Whether pairs correlate at `SIMILAR_CORRELATION` or more, the second one mirrored where asked."""
+        found = np.zeros(len(first), bool)
+        turn = self._turned if flip else np.float32(1)
+        for start in range(0, len(first), _TILE):
+            part = slice(start, start + _TILE)
+            i, j = first[part], second[part]
+            bound = np.einsum("ij,ij->i", self._coarse[i] * turn, self._coarse[j]) + self._rest[i] * self._rest[j]
+            possible = np.flatnonzero(bound >= SIMILAR_CORRELATION - _ROUNDING)
+            if possible.size:
+                one, other = self._standardised(i[possible]), self._standardised(j[possible], flip=flip)
+                found[start + possible] = (one * other).sum(axis=1) >= SIMILAR_CORRELATION
+        return found
+
+    def _standardised(self, chosen: np.ndarray, *, flip: bool = False) -> np.ndarray:
+        images = np.stack([np.asarray(self._files[k].thumbnail) for k in chosen.tolist()])
+        return standardised(images[:, :, ::-1] if flip else images)
+
+
+def _copies(files: Sequence[Scan]) -> np.ndarray:
+    """Each file with the next one of the same bytes, ``(pairs, 2)``."""
+    last: dict[str, int] = {}
     pairs = []
-    for start in range(0, count, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        distance = (64 - hashes[block] @ hashes.T) / 2
-        near = (digests[block, None] == digests[None]) & on_disk[block, None]
-        near |= (distance <= SAME_HASH_BITS) & (labels[block, None] == labels[None])
-        for flip, bits in ((False, distance), (True, (64 - hashes[block] @ mirrored.T) / 2)):
-            rows, columns = np.nonzero((bits <= SIMILAR_HASH_BITS) & ~near)
-            later = rows + start < columns
-            rows, columns = rows[later], columns[later]
-            alike = _correlations(thumbnails, rows + start, columns, flip=flip) >= SIMILAR_CORRELATION
-            near[rows[alike], columns[alike]] = True
-        rows, columns = np.nonzero(near)
-        rows = rows + start
-        pairs.append(np.stack([rows, columns], axis=1)[rows < columns])
-    return np.concatenate(pairs)
+    for number, file in enumerate(files):
+        if file.sha256:
+            if file.sha256 in last:
+                pairs.append((last[file.sha256], number))
+            last[file.sha256] = number
+    return np.array(pairs, int).reshape(-1, 2)
 
 
 def group_numbers(count: int, pairs: np.ndarray) -> np.ndarray:
@@ -65,16 +126,6 @@ def group_numbers(count: int, pairs: np.ndarray) -> np.ndarray:
     _, labels = connected_components(graph, directed=False)
     order = {label: number for number, label in enumerate(dict.fromkeys(labels.tolist()))}
     return np.array([order[label] for label in labels.tolist()], int)
-
-
-def _correlations(thumbnails: np.ndarray, first: np.ndarray, second: np.ndarray, *, flip: bool) -> np.ndarray:
-    """Correlation of each pair of thumbnails, the second one mirrored where asked; a few at a time."""
-    parts = []
-    for start in range(0, len(first), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        one, other = thumbnails[first[part]], thumbnails[second[part]]
-        parts.append((standardised(one) * standardised(other[:, :, ::-1] if flip else other)).sum(axis=1))
-    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def standardised(thumbnails: np.ndarray) -> np.ndarray:

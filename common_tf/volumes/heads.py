@@ -14,6 +14,10 @@ from common_tf.volumes.slices import picture_of
 from common_tf.volumes.volume import BadVolume
 
 
+class NoHead(BadVolume):
+    """No slice of a volume shows a head."""
+
+
 @dataclass(frozen=True)
 class HeadSlices:
     """A volume's slices, and where in them a head is.
@@ -47,12 +51,12 @@ def head_slices(slices: Slices, window: tuple[float, float], preparation: Prepar
         preparation: of a run.
 
     Raises:
-        BadVolume: no slice shows a head.
+        NoHead: no slice shows one.
     """
     masks = [head_mask(picture_of(slices, number, window).scaled()) for number in range(len(slices))]
     extents = np.array([head_extent(mask) for mask in masks])
     found = np.flatnonzero(extents > BLANK_EXTENT)
     if not found.size:
-        raise BadVolume("no slice shows a head; are black and white right (--window)?")
+        raise NoHead("no slice shows a head; are black and white right (--window)?")
     own = preparation.for_volume(window, reference=usual_extent(extents[found]))
     return HeadSlices(slices, window, masks, found, own)

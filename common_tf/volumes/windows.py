@@ -12,7 +12,8 @@ CT_WINDOW = -1000.0, 2000.0
 """HU that are black and white in a training on volumes, where the user gives no window."""
 
 _WHITE_PERCENTILE = 99.5
-_AIR_BELOW = -200.0
+AIR_BELOW = -200.0
+"""What only a CT goes below, of volumes that do not say what they are."""
 
 
 def is_ct(domain: str) -> bool:
@@ -96,12 +97,12 @@ def refuse_other(volume: Volume, *, domain: str, has_window: bool = False) -> No
     if has_window:
         return
     lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
-    if is_ct(domain) and volume.unit != HOUNSFIELD and lowest > _AIR_BELOW:
+    if is_ct(domain) and volume.unit != HOUNSFIELD and lowest > AIR_BELOW:
         raise BadVolume(
             f"holds values from {lowest:g} to {highest:g} and no air of about -1000, so they are no HU; give the "
             f"values of black and white: --window {domain}=BLACK:WHITE"
         )
-    if not is_ct(domain) and not volume.modality and lowest < _AIR_BELOW:
+    if not is_ct(domain) and not volume.modality and lowest < AIR_BELOW:
         raise BadVolume(f"holds values down to {lowest:g}, as a CT does, and {domain} is wanted here")
 
 

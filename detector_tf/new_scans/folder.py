@@ -2,8 +2,6 @@
 
 import csv
 import io
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,37 +9,29 @@ from pathlib import Path
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.files import replace_text
+from common_tf.files import replace_text, staged_folder
 
 NOTICE = "Made by a neural network. Research only, not for diagnosis."
 
 
 @contextmanager
 def new_folder(output: Path, *, source: Path) -> Iterator[Path]:
-    """A folder to write into, which gets its name when all is written, and goes if anything fails.
+    """A folder to write into, whose files come into the output when all are written; none if anything fails.
 
     Args:
-        output: its name; may be there and empty.
+        output: not there yet, or empty.
         source: what is worked on.
 
     Raises:
         UserError: something is there, or it lies inside the source.
     """
     output = Path(output).absolute()
-    if Path(source).absolute() in (output, *output.parents):
+    if Path(source).resolve() in (output.resolve(), *output.resolve().parents):
         raise UserError(f"--output {output}: lies inside the scans; give a folder beside them")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"--output {output}: is in use; give a new folder")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    staging = output.with_name(f".writing-{os.getpid()}-{output.name}")
-    try:
-        staging.mkdir()
+    with staged_folder(output) as staging:
         yield staging
-        if output.exists():
-            output.rmdir()  # empty, so nothing goes; Windows renames onto nothing only
-        os.replace(staging, output)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

@@ -1,6 +1,7 @@
 """Masks of lesions in new scans: ``NAME_mask.png`` of slices, ``NAME_mask.nii.gz`` of volumes, a table and a figure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,11 @@ from common_tf.progress import progress
 from common_tf.sources.inputs import PictureInputs, refuse_unusable
 from common_tf.sources.segmentation import MASK_SUFFIX, channel_labels, channel_pictures
 from common_tf.volumes.files import VolumeFile, nifti_stem, result_places
-from common_tf.volumes.heads import HeadSlices
 from common_tf.volumes.nifti import write_nifti
-from common_tf.volumes.planes import voxels_of
+from common_tf.volumes.planes import slices_of, voxels_of
 from detector_tf.figures import save_contours
 from detector_tf.new_scans.folder import NOTICE, shown_of, write_table
-from detector_tf.new_scans.volumes import heads_of, refuse_volume
+from detector_tf.new_scans.volumes import OpenedScan, new_scans, open_scan, refuse_volume
 from detector_tf.segmenter import TrainedSegmenter
 
 TABLE_FILE, FIGURE_FILE = "masks.csv", "masks.png"
@@ -42,7 +42,9 @@ class Figure:
         self._titles.append(title)
 
     def save(self, folder: Path) -> None:
-        """Writes the figure."""
+        """Writes the figure; none where no head was found at all."""
+        if not self._titles:
+            return
         save_contours(folder / FIGURE_FILE, self._gray, self._found, titles=self._titles)
 
 
@@ -59,21 +61,23 @@ def mask_pictures(
     names = files.output_names(suffix=MASK_SUFFIX, taken=(FIGURE_FILE,))
     shown, figure = shown_of(len(files.paths)), Figure()
     rows: list[dict] = []
+    blank = 0
     for number, path in enumerate(progress(files.paths, total=len(files.paths), words="marking lesions")):
         pictures = list(channel_pictures(path, labels)[0].values())
-        gray = segmenter.source.preparation.ranged(pictures[len(pictures) // 2]).scaled()
-        head = head_mask(gray)
+        middle = pictures[len(pictures) // 2]
+        gray = segmenter.source.preparation.ranged(middle).scaled()
+        head = head_mask(gray) if middle.head is None else middle.head
         has_head = head_extent(head) > BLANK_EXTENT
+        blank += not has_head
         found = segmenter.masks([pictures])[0] if has_head else np.zeros(gray.shape, bool)
         _write_png(folder / names[path], found)
         place, pixels = files.place(path), int(found.sum())
-        rows.append({"mask": names[path], "input": place, "pixels": pixels, "head_pixels": int(head.sum())})
+        rows.append({"mask": names[path], "input": place, "pixels": pixels, "notice": NOTICE})
         if number in shown:
             figure.add(gray, found, f"{place}\n{pixels} pixels" if has_head else f"{place}\nno head found")
-    write_table(folder / TABLE_FILE, [{**row, "notice": NOTICE} for row in rows])
+    write_table(folder / TABLE_FILE, rows)
     figure.save(folder)
-    blank = [row["input"] for row in rows if not row["head_pixels"]]
-    return [f"no head found in {len(blank)} of {len(rows)} pictures, whose masks are empty"] if blank else []
+    return [f"no head found in {blank} of {len(rows)} pictures, whose masks are empty"] if blank else []
 
 
 def mask_volumes(
@@ -85,51 +89,65 @@ def mask_volumes(
         What a person should know.
 
     Raises:
-        UserError: volumes that cannot be used, or one that shows no head.
+        UserError: volumes that cannot be used.
     """
     preparation = segmenter.source.preparation
-    refuse_unusable(files, lambda volume: refuse_volume(volume, preparation, window))
-    shown, figure = shown_of(len(files)), Figure()
-    places = result_places(files, as_nifti=True)
-    notes: list[str] = []
+    scans, notes = new_scans(files, channels=segmenter.config.data.channels)
+    refuse_unusable(
+        [file for scan in scans for file in scan.channels], lambda volume: refuse_volume(volume, preparation, window)
+    )
+    shown, figure = shown_of(len(scans)), Figure()
+    places = result_places([scan.file for scan in scans], as_nifti=True)
     rows: list[dict] = []
-    for number, file in enumerate(files):
-        volume, heads, said = heads_of(file, preparation, window)
-        masks = _masks(segmenter, heads)
+    for number, scan in enumerate(scans):
+        opened = open_scan(scan, preparation, window)
+        volume = opened.volume
+        masks = _masks(segmenter, opened)
         inside = voxels_of(masks, volume)
-        name = f"{nifti_stem(places[file.name])[0]}{MASK_SUFFIX}.nii.gz"
+        name = f"{nifti_stem(places[scan.file.name])[0]}{MASK_SUFFIX}.nii.gz"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_nifti(folder / name, volume.with_voxels(inside, unit="", modality=""), description=NOTICE)
         ml = float(inside.sum(axis=(0, 1)) @ volume.voxel_ml)
         rows.append(
             {
                 "mask": name,
-                "input": file.name,
+                "input": scan.file.name,
                 "voxels": int(inside.sum()),
                 "ml": f"{ml:.3f}",
                 "slices": int(masks.any(axis=(1, 2)).sum()),
                 "notice": NOTICE,
             }
         )
-        notes += said
-        if number in shown:
+        notes += opened.notes
+        if not volume.is_even:
+            notes.append(
+                f"{scan.file.name}: its slices lie unevenly, for which NIfTI has no words: the mask has their mean "
+                f"spacing, and only {TABLE_FILE} counts each slice's own thickness"
+            )
+        if number in shown and opened.channels:
+            heads = opened.channels[len(opened.channels) // 2]
             most = int(heads.found[np.argmax(masks[heads.found].sum(axis=(1, 2)))])
             picture = heads.picture(most)
-            found = _sized(masks[most], picture)
-            figure.add(picture.scaled(), found, f"{file.name}\n{ml:.1f} ml; slice {most} of {len(masks)}")
+            title = f"{scan.file.name}\n{ml:.1f} ml; slice {most} of {len(masks)}"
+            figure.add(picture.scaled(), _sized(masks[most], picture), title)
     write_table(folder / TABLE_FILE, rows)
     figure.save(folder)
     return notes
 
 
-def _masks(segmenter: TrainedSegmenter, heads: HeadSlices) -> np.ndarray:
+def _masks(segmenter: TrainedSegmenter, opened: OpenedScan) -> np.ndarray:
     """``(n, height, width)`` float32 of 0 and 1, of a volume's slices."""
-    segmenter = segmenter.prepared_by(heads.preparation)
-    masks = np.zeros(heads.slices.values.shape, np.float32)
-    starts = range(0, len(heads.found), _AT_ONCE)
+    masks = np.zeros(slices_of(opened.volume).values.shape, np.float32)
+    if not opened.channels:
+        return masks
+    middle = opened.channels[len(opened.channels) // 2]
+    segmenter = segmenter.prepared_by(middle.preparation)
+    starts = range(0, len(middle.found), _AT_ONCE)
     for start in progress(starts, total=len(starts), words="marking lesions"):
-        part = heads.found[start : start + _AT_ONCE].tolist()
-        for k, found in zip(part, segmenter.masks([[heads.picture(k)] for k in part])):
+        part = middle.found[start : start + _AT_ONCE].tolist()
+        # One head for all channels, and so one frame, as in training.
+        slices = [[replace(one.picture(k), head=middle.masks[k]) for one in opened.channels] for k in part]
+        for k, found in zip(part, segmenter.masks(slices)):
             masks[k] = resize(found.astype(np.float32), *masks.shape[1:]) > 0.5
     return masks
 

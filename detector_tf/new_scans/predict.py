@@ -6,6 +6,7 @@ from common_tf.errors import UserError
 from common_tf.pictures.intensity import parse_windows
 from common_tf.sources.inputs import picture_inputs
 from common_tf.sources.listing import Listing, others_finding
+from common_tf.sources.segmentation import MASK_SUFFIX
 from common_tf.volumes.files import list_volumes
 from detector_tf.config import load_detector_config
 from detector_tf.inference import load_detector
@@ -18,7 +19,7 @@ from detector_tf.segmenter import load_segmenter
 _FLAG = "--predict"
 
 
-def predict_scans(run: Path, source: Path, output: Path, *, window: str = "") -> None:
+def predict_scans(run: Path, source: Path, output: Path, *, window: str = "", number: int | None = None) -> None:
     """Marks or judges a picture, a NIfTI file, a DICOM series, or a folder of them, and prints what was done.
 
     A run that segments writes ``NAME_mask.png`` of the picture's size (0 and 255) or ``NAME_mask.nii.gz`` on the
@@ -30,6 +31,7 @@ def predict_scans(run: Path, source: Path, output: Path, *, window: str = "") ->
         source: what is to be looked at.
         output: a new folder.
         window: values that are black and white, ``slice=BLACK:WHITE``; ``""`` for the files' own, or the run's.
+        number: which volume of a NIfTI file with several.
 
     Raises:
         UserError: no such run, nothing to look at, files that cannot be used, a folder in use. Nothing is written then.
@@ -39,7 +41,7 @@ def predict_scans(run: Path, source: Path, output: Path, *, window: str = "") ->
         raise UserError(f"{_FLAG} {source}: no such file or folder")
     given = parse_windows(window, (SLICE,)).get(SLICE)
     segments = load_detector_config(run).task == "segment"
-    listing = list_volumes(source)
+    listing = list_volumes(source, number=number)
     if listing.volumes and listing.pictures:
         raise UserError(f"{_FLAG} {source}: holds {listing.pictures} picture files beside volumes; give one kind")
     notes = list(listing.notes)
@@ -52,7 +54,9 @@ def predict_scans(run: Path, source: Path, output: Path, *, window: str = "") ->
                 notes += judge_volumes(load_detector(run), listing.volumes, folder, given)
             count, what = len(listing.volumes), "volumes"
         else:
-            files = picture_inputs(source, flag=_FLAG)
+            files = picture_inputs(source, flag=_FLAG, also="; ".join(listing.notes))
+            if segments:
+                files = files.without(MASK_SUFFIX)
             notes += files.notes
             if segments:
                 notes += mask_pictures(load_segmenter(run), files, folder, given)

@@ -16,7 +16,7 @@ from common_tf.volumes.files import VolumeFile
 from detector_tf.gradcam import grad_cam, save_overlays
 from detector_tf.inference import TrainedDetector
 from detector_tf.new_scans.folder import NOTICE, shown_of, write_table
-from detector_tf.new_scans.volumes import heads_of, refuse_volume
+from detector_tf.new_scans.volumes import new_scans, open_scan, refuse_volume
 from detector_tf.predictions import verdict
 
 TABLE_FILE, SLICES_FILE, FIGURE_FILE = "verdicts.csv", "slices.csv", "verdicts.png"
@@ -36,7 +36,8 @@ def volume_chances(chances: np.ndarray) -> tuple[np.ndarray, int]:
         chances: ``(n, classes)`` of the slices that show a head, from below to above.
 
     Returns:
-        ``(classes,)``, and the slice that speaks loudest for the verdict.
+        ``(classes,)``, and the slice that a person should look at: with two classes the one of those three in which the
+        second class is most probable, else the one in which the named class is.
     """
     if chances.shape[1] > 2:
         mean = chances.mean(axis=0)
@@ -87,8 +88,7 @@ def judge_pictures(
         head = head_mask(detector.source.preparation.ranged(picture).scaled())
         if head_extent(head) <= BLANK_EXTENT:
             blank.append(place)
-            columns = verdict(detector.classes, np.zeros(len(detector.classes)), detector.threshold)
-            rows.append({"input": place, **dict.fromkeys(columns, ""), "predicted": NO_HEAD})
+            rows.append({"input": place, **_no_verdict(detector)})
             continue
         square = detector.squares([replace(picture, head=head)])
         chances = detector.probabilities_of(square)[0]
@@ -109,39 +109,54 @@ def judge_volumes(
         What a person should know.
 
     Raises:
-        UserError: volumes that cannot be used, or one that shows no head.
+        UserError: volumes that cannot be used.
     """
     preparation, classes = detector.source.preparation, detector.classes
-    refuse_unusable(files, lambda volume: refuse_volume(volume, preparation, window))
-    shown, figure = shown_of(len(files)), Figure(detector)
+    scans, notes = new_scans(files, channels=1)
+    refuse_unusable([scan.file for scan in scans], lambda volume: refuse_volume(volume, preparation, window))
+    shown, figure = shown_of(len(scans)), Figure(detector)
     rows: list[dict] = []
     slices: list[dict] = []
-    notes = [f"verdict on a volume: {RULE_OF_TWO if len(classes) == 2 else RULE_OF_MORE}"]
+    notes.append(f"verdict on a volume: {RULE_OF_TWO if len(classes) == 2 else RULE_OF_MORE}")
     if len(classes) == 2:
         notes.append(
             f"a volume has many slices and the threshold was chosen on single ones, so this errs towards {classes[1]}; "
             f"{SLICES_FILE} says which slices speak for it"
         )
-    for number, file in enumerate(progress(files, total=len(files), words="judging")):
-        _, heads, said = heads_of(file, preparation, window)
-        notes += said
+    for number, scan in enumerate(progress(scans, total=len(scans), words="judging")):
+        opened, name = open_scan(scan, preparation, window), scan.file.name
+        notes += opened.notes
+        if not opened.channels:
+            rows.append({"input": name, **_no_verdict(detector), "slices": 0, "look_at_slice": "", "notice": NOTICE})
+            continue
+        (heads,) = opened.channels
         own = detector.prepared_by(heads.preparation)
         found = heads.found.tolist()
         chances = np.concatenate([own.probabilities([heads.picture(k)]) for k in found])
         slices += [
-            {"input": file.name, "slice": k, **verdict(classes, one, detector.threshold)}
-            for k, one in zip(found, chances)
+            {"input": name, "slice": k, **verdict(classes, one, detector.threshold)} for k, one in zip(found, chances)
         ]
-        whole, loudest = volume_chances(chances)
-        said_of_it = verdict(classes, whole, detector.threshold)
-        rows.append({"input": file.name, **said_of_it, "slices": len(found), "clearest_slice": found[loudest]})
+        whole, at = volume_chances(chances)
+        said = verdict(classes, whole, detector.threshold)
+        rows.append({"input": name, **said, "slices": len(found), "look_at_slice": found[at], "notice": NOTICE})
         if number in shown:
-            square = own.squares([heads.picture(found[loudest])])
-            figure.add(square, *_named(detector, whole, f"{file.name}, slice {found[loudest]}"))
-    write_table(folder / TABLE_FILE, [{**row, "notice": NOTICE} for row in rows])
-    write_table(folder / SLICES_FILE, slices)
+            target, words = _named(detector, whole, name)
+            # Of two classes always the evidence for the second: that is why this slice is looked at.
+            figure.add(
+                own.squares([heads.picture(found[at])]),
+                1 if len(classes) == 2 else target,
+                f"{words}\nslice {found[at]}: p({classes[target]}) = {chances[at, target]:.2f}",
+            )
+    write_table(folder / TABLE_FILE, rows)
+    if slices:
+        write_table(folder / SLICES_FILE, slices)
     figure.save(folder)
     return notes
+
+
+def _no_verdict(detector: TrainedDetector) -> dict[str, str]:
+    columns = verdict(detector.classes, np.zeros(len(detector.classes)), detector.threshold)
+    return {**dict.fromkeys(columns, ""), "predicted": NO_HEAD}
 
 
 def _named(detector: TrainedDetector, chances: np.ndarray, name: str) -> tuple[int, str]:

@@ -8,7 +8,8 @@ from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
 from common_tf.pictures.picture import Picture
 from common_tf.sources.folders import single_case
 from common_tf.sources.listing import list_pictures, others_finding
-from common_tf.sources.scanning import Scan, scan_cases
+from common_tf.sources.scanning import Scan
+from common_tf.sources.scans import open_store, scan_cases
 from common_tf.sources.source import listed
 from evaluation_tf.context import Context
 from evaluation_tf.images import scaled_pictures
@@ -50,7 +51,7 @@ def _read(section: Section, outputs: Translations, place: Path, source: str) -> 
     section.warnings += [f"--cases: {finding.text}" for finding in others_finding([listing], place.name)]
     cases = [single_case(path, place, label=source, given_split="test") for path in listing.paths]
     pictures, scans = [], []
-    for case, (scan,) in zip(cases, scan_cases(cases)):
+    for case, (scan,) in zip(cases, scan_cases(cases, open_store())):
         if scan.problem:
             section.add_gap(scan.name, scan.problem)
             continue

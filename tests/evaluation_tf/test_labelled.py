@@ -12,7 +12,7 @@ from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
 from common_tf.pictures.picture import Picture
 from common_tf.sources.classes import class_source
-from common_tf.sources.scanning import scan_cases
+from common_tf.sources.scans import scan_cases
 from common_tf.splits.manifest import manifest_row, write_manifest
 from detector_tf.predictions import Predictions, read_predictions
 from evaluation_tf.cache import ArrayCache
@@ -59,7 +59,7 @@ def detector(detector_run, labelled, data, tmp_path_factory):
     folder = shutil.copytree(detector_run, tmp_path_factory.mktemp("detector") / "detector")
     old = read_predictions(detector_run)
     cases = class_source(labelled).cases
-    scans = [one for (one,) in scan_cases(cases)]
+    scans = [one for (one,) in scan_cases(cases, None)]
     rows = [
         {**old.rows[index % 2], "path": scan.name, "sha256": scan.sha256, "label": scan.label, "group": str(index),
          "groups_are": "near-duplicate groups", "fold": "0", "split": "test"}
@@ -68,7 +68,7 @@ def detector(detector_run, labelled, data, tmp_path_factory):
     Predictions(old.classes, rows).write(folder / "predictions.csv")
     trained = [
         manifest_row(one, split="train", group=0)
-        for (one,) in scan_cases(class_source(_as_classes(data, folder / "classes")).cases)
+        for (one,) in scan_cases(class_source(_as_classes(data, folder / "classes")).cases, None)
     ]
     write_manifest(folder / "manifest.csv", trained)
     return folder

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from common_tf.cache_folder import cache_folder
 from common_tf.metrics.calibration import to_probabilities
 from common_tf.metrics.classification import roc_auc
-from common_tf.sources.cache import cache_folder, prepared_slices
+from common_tf.sources.cache import prepared_slices
 from detector_tf.batches import Batches, Squares
 from detector_tf.config import DetectorConfig
 from detector_tf.inference import two_sided

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from common_tf.cache_folder import cache_folder
 from common_tf.errors import UserError
 from common_tf.pictures.preparation import Preparation
-from common_tf.sources.cache import cache_folder, prepared_slices
+from common_tf.sources.cache import prepared_slices
 from common_tf.sources.dataset import Dataset, open_dataset
 from common_tf.sources.drawn import DRAWN, drawn_lesions
 from common_tf.sources.segmentation import segmentation_source
@@ -58,7 +59,7 @@ def load_segmentation_data(config: DetectorConfig) -> TaskData:
             f"--data {data.data}: no such folder; give one with a folder of slices and masks for each patient, or "
             f"{DRAWN}"
         )
-    dataset = open_dataset(source, bad_files=data.bad_files, exclude=data.exclude)
+    dataset = open_dataset(source, bad_files=data.bad_files, exclude=data.exclude, cache=data.cache)
     return split_data(config, dataset, names=(SLICE,), labels=np.zeros(len(dataset.cases), int))
 
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import common_tf.sources.cache as cache
+from common_tf.cache_folder import cache_folder
 from common_tf.errors import UserError
 from common_tf.pictures.preparation import Preparation, prepare
-from common_tf.sources.cache import PreparedSlices, cache_folder, prepared_slices
+from common_tf.sources.cache import PreparedSlices, prepared_slices
 from common_tf.sources.dataset import open_dataset
 from common_tf.sources.drawn import drawn_lesions
 from common_tf.sources.folders import folder_source

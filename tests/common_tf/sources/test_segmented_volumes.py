@@ -59,7 +59,7 @@ def test_brats_gives_its_channels_and_counts_what_it_does_not_read(tmp_path):
     loaded = three.cases[5].load()
     assert list(loaded.pictures) == ["slice", "slice 2", "slice 3"]
     values = [picture.pixels.max() for picture in loaded.pictures.values()]
-    np.testing.assert_allclose(np.array(values) / values[0], [1, 3, 4])  # FLAIR, T1 with contrast, T2
+    np.testing.assert_allclose(np.array(values) / values[0], [1, 1 / 3, 4 / 3])  # T1 with contrast, FLAIR, T2
     assert loaded.pictures["slice"].head is loaded.pictures["slice 3"].head
     assert any("2 volumes are not read" in finding.text for finding in three.findings)
     assert any("6 volumes are not read" in finding.text for finding in one.findings)
@@ -83,7 +83,7 @@ def test_labels_that_cannot_be_used_are_named(drawn, tmp_path):
     head = heads[0]
     for name, mask, line in (
         ("grid", Volume(head.lesion[:-1].astype(np.float32), head.mri.affine), "another grid than"),
-        ("values", Volume(head.mri.voxels + 0.5, head.mri.affine), "other values than labels"),
+        ("values", Volume(head.mri.voxels + 0.5, head.mri.affine), "holds no labels"),
     ):
         root = tmp_path / name
         _write(root / "p0", "mri", head.mri)
@@ -97,3 +97,21 @@ def test_labels_that_cannot_be_used_are_named(drawn, tmp_path):
     _write(tmp_path / "loose", "mri_mask", Volume(head.lesion.astype(np.float32), head.mri.affine))
     with pytest.raises(UserError, match="one folder a patient"):
         segmentation_source(tmp_path / "loose", channels=1)
+    twice = tmp_path / "twice" / "p0"
+    _write(twice, "mri", head.mri)
+    for name in ("mri_mask", "mri_seg"):
+        _write(twice, name, Volume(head.lesion.astype(np.float32), head.mri.affine))
+    with pytest.raises(UserError, match="has two labels"):
+        segmentation_source(tmp_path / "twice", channels=1)
+    write_nifti(twice / "mri.nii", head.mri)
+    with pytest.raises(UserError, match="differ in nothing but their endings"):
+        segmentation_source(tmp_path / "twice", channels=1)
+
+
+def test_folders_of_splits_and_time_points_are_understood(drawn, tmp_path):
+    _, heads = drawn
+    for place in ("train/BraTS-GLI-00001-000", "train/BraTS-GLI-00001-001", "test/p7"):
+        _write(tmp_path / place, "mri", heads[0].mri)
+        _write(tmp_path / place, "mri_mask", Volume(heads[0].lesion.astype(np.float32), heads[0].mri.affine))
+    found = {(case.given_split, case.patient) for case in segmentation_source(tmp_path, channels=1).cases}
+    assert found == {("train", "BraTS-GLI-00001"), ("test", "p7")}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import imagehash
 import numpy as np
 import pytest
@@ -8,9 +10,12 @@ from PIL import Image
 from common_tf.pictures.phantom import draw_phantom
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.readers import FileFacts
-from common_tf.sources.folders import single_case
-from common_tf.sources.scanning import Scan, perceptual_hash, scan_case, scan_cases, scan_picture
-from common_tf.splits.groups import group_numbers, near_duplicate_pairs
+from common_tf.sources.classes import class_source
+from common_tf.sources.folders import folder_source, single_case
+from common_tf.sources.scanning import Scan, perceptual_hash, scan_case, scan_picture
+from common_tf.sources.scans import scan_cases
+from common_tf.sources.segmentation import segmentation_source
+from common_tf.splits.groups import Sketches, group_numbers, near_duplicate_pairs
 
 
 def _scan(path, label="MRI"):
@@ -63,7 +68,7 @@ def test_scan_reports_instead_of_raising(tmp_path):
     assert scanned.problem.startswith("not an image") and scanned.phash_hex == "" and len(scanned.sha256) == 64
     assert "cannot be read" in _scan(tmp_path / "absent.png").problem
     cases = [single_case(tmp_path / name, tmp_path, label="CT", given_split="") for name in ("bad.png", "absent.png")]
-    assert [bool(mine[0].problem) for mine in scan_cases(cases)] == [True, True]
+    assert [bool(mine[0].problem) for mine in scan_cases(cases, None)] == [True, True]
 
 
 @given(st.integers(1, 12), st.data())
@@ -119,8 +124,8 @@ def many():
 
 
 def test_pairs_equal_an_exhaustive_search(many, monkeypatch):
-    """Every pair by its own arithmetic; blocks of 64 so that several rows of blocks are gone through."""
-    monkeypatch.setattr("common_tf.splits.groups._BLOCK", 64)
+    """Every pair by its own arithmetic; tiles of 64 so that several rows and columns of tiles are gone through."""
+    monkeypatch.setattr("common_tf.splits.groups._TILE", 64)
     flat = np.stack([scan.thumbnail.astype(float) for scan in many])
     correlations = np.corrcoef(flat.reshape(len(many), -1))
     mirrored = np.corrcoef(flat.reshape(len(many), -1), flat[:, :, ::-1].reshape(len(many), -1))
@@ -140,3 +145,59 @@ def test_pairs_equal_an_exhaustive_search(many, monkeypatch):
     assert len(expected) > 60
     assert len(found) == len(set(map(tuple, found.tolist())))
     assert set(map(tuple, found.tolist())) == expected
+    # Of files that stand together anyway no pairs are wanted, but copies, and between the others none is missing.
+    joined = np.arange(len(many)) % 7 - 1
+    rest = set(map(tuple, near_duplicate_pairs(many, joined=joined).tolist()))
+    assert rest == {(i, j) for i, j in expected if joined[i] < 0 or joined[i] != joined[j]}
+
+
+def test_groups_of_copies_of_copies_are_those_of_all_their_pairs(many):
+    """Copies by their bytes are a chain: as many groups as by all pairs."""
+    same = [replace(scan, sha256=f"{number % 40:064d}") for number, scan in enumerate(many)]
+    groups = group_numbers(len(same), near_duplicate_pairs(same))
+    assert all(len(set(groups[number::40].tolist())) == 1 for number in range(40))
+    lone = {tuple(pair) for pair in near_duplicate_pairs(same).tolist()}
+    assert len(lone) < 2 * len(many) + 400
+
+
+def test_the_bound_on_a_correlation_is_one(many):
+    """No pair that correlates enough is given up unseen: noise, which is all rest and no coarse part, included."""
+    random = np.random.default_rng(1)
+    noise = random.integers(0, 256, (64, 64), dtype=np.uint8)
+    files = [replace(many[0], thumbnail=noise), replace(many[1], thumbnail=noise)]
+    files += [replace(many[2], thumbnail=noise[:, ::-1]), replace(many[3], thumbnail=noise.T)]
+    sketches = Sketches(files)
+    first, second = np.array([0, 0, 0]), np.array([1, 2, 3])
+    assert sketches.alike(first, second, flip=False).tolist() == [True, False, False]
+    assert sketches.alike(first, second, flip=True).tolist() == [False, True, False]
+
+
+def test_groups_of_many_are_those_of_exhaustive_search(real_data, tmp_path):
+    """On every set of real slices: the groups by every pair's own arithmetic, in blocks of rows."""
+    for name, source in (
+        ("ct_mri_unpaired", lambda place: folder_source(place, domains=("CT", "MRI"))),
+        ("brain_tumor_yesno", class_source),
+        ("brain_tumor_4class", class_source),
+        ("lgg_segmentation", lambda place: segmentation_source(place, channels=1)),
+    ):
+        scans = [mine[0] for mine in scan_cases(source(real_data / name).cases[:200], None)]
+        scans = [scan for scan in scans if not scan.problem]
+        expected = group_numbers(len(scans), _exhaustive(scans))
+        np.testing.assert_array_equal(group_numbers(len(scans), near_duplicate_pairs(scans)), expected, err_msg=name)
+
+
+def _exhaustive(scans) -> np.ndarray:
+    flat = np.stack([np.asarray(scan.thumbnail) for scan in scans]).astype(np.float64)
+    flat -= flat.mean(axis=(1, 2), keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=(1, 2), keepdims=True), 1e-9)
+    turned = flat[:, :, ::-1].reshape(len(scans), -1)
+    flat = flat.reshape(len(scans), -1)
+    hashes, mirrored = (np.stack([getattr(scan, name) for scan in scans]) for name in ("phash", "mirrored_phash"))
+    labels, digests = (np.array([getattr(scan, name) for scan in scans]) for name in ("label", "sha256"))
+    pairs = []
+    for i in range(len(scans)):
+        bits, flipped = (hashes[i] != hashes).sum(axis=1), (hashes[i] != mirrored).sum(axis=1)
+        same = (digests == digests[i]) | (bits <= 4) & (labels == labels[i])
+        same |= (bits <= 10) & (flat @ flat[i] >= 0.95) | (flipped <= 10) & (turned @ flat[i] >= 0.95)
+        pairs += [(i, j) for j in np.flatnonzero(same).tolist() if j > i]
+    return np.array(pairs, int).reshape(-1, 2)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from pydicom.dataset import Dataset
 from sklearn.metrics import f1_score
 
 from common_tf.pictures.intensity import quantise
@@ -16,7 +17,8 @@ from common_tf.pictures.phantom import draw_phantom
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.preparation import Preparation
 from common_tf.sources.inputs import PictureInputs
-from common_tf.volumes.files import list_volumes
+from common_tf.splits.manifest import read_manifest
+from common_tf.volumes.files import ReadVolume, VolumeFile, list_volumes
 from common_tf.volumes.nifti import write_nifti
 from common_tf.volumes.phantom import draw_head, write_drawn
 from common_tf.volumes.planes import slices_of
@@ -142,6 +144,7 @@ def test_masks_of_new_slices_through_the_script(train, segmenting, patients, tmp
         (("--output", tmp_path / "out"), "is in use; give a new folder"),
         (("--output", one / "inside"), "lies inside the scans"),
         ((), "--predict and --output: want each other"),
+        (("--output", ""), "--predict and --output: want each other"),
         (("--output", tmp_path / "new", "--epochs", 3), "--epochs says nothing"),
         (("--output", tmp_path / "new", "--window", "CT=0:80"), "wants one of slice"),
     ):
@@ -201,12 +204,13 @@ def test_a_volume_gets_one_verdict_and_its_slices(train, classifying, tmp_path, 
         p = [float(one["p_yes"]) for one in mine]
         assert float(row["p_yes"]) == pytest.approx(max(np.mean(p[i : i + 3]) for i in range(len(p) - 2)), abs=1e-9)
         assert int(row["slices"]) == len(mine) < len(slices_of(head.mri))
-        assert row["clearest_slice"] in {one["slice"] for one in mine}
-    assert rows["m.nii.gz"]["p_yes"] == pytest.approx(rows["series"]["p_yes"])
+        assert row["look_at_slice"] in {one["slice"] for one in mine}
+    assert float(rows["m.nii.gz"]["p_yes"]) == pytest.approx(float(rows["series"]["p_yes"]), abs=1e-6)
 
 
-def test_hounsfield_units_want_a_window(train, classifying, segmenting, tmp_path, capsys):
-    write_drawn(tmp_path / "in", draw_head(3, spacing=(6.0, 4.0, 16.0)).ct, name="ct", as_dicom=True)
+@pytest.mark.parametrize("as_dicom", [True, False])
+def test_hounsfield_units_want_a_window(train, classifying, segmenting, tmp_path, capsys, as_dicom):
+    write_drawn(tmp_path / "in", draw_head(3, spacing=(6.0, 4.0, 16.0)).ct, name="ct", as_dicom=as_dicom)
     for run in (classifying, segmenting):
         words = ("--run", run, "--predict", tmp_path / "in", "--output", tmp_path / f"out-{run.parent.name}")
         assert train(*words) == 2
@@ -215,14 +219,82 @@ def test_hounsfield_units_want_a_window(train, classifying, segmenting, tmp_path
         assert "0 is black and 80 is white, as given" in capsys.readouterr().out
 
 
-def test_a_volume_without_a_head_is_one_line(train, classifying, tmp_path, capsys):
-    (tmp_path / "in").mkdir()
+def test_a_volume_without_a_head_is_counted_and_the_others_are_judged(train, classifying, segmenting, tmp_path, capsys):
+    folder = tmp_path / "in"
+    write_drawn(folder, draw_head(3, spacing=(6.0, 4.0, 16.0)).mri, name="m", as_dicom=False)
     flat = np.zeros((64, 64, 4), np.float32)
     flat[3, 3, 1] = 1.0
-    write_nifti(tmp_path / "in" / "empty.nii.gz", Volume(flat, np.diag([2.0, 2.0, 4.0, 1.0])))
-    assert train("--run", classifying, "--predict", tmp_path / "in", "--output", tmp_path / "out") == 2
-    assert "empty.nii.gz: no slice shows a head" in (error := capsys.readouterr().err) and error.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+    write_nifti(folder / "empty.nii.gz", Volume(flat, np.diag([2.0, 2.0, 4.0, 1.0])))
+    assert train("--run", classifying, "--predict", folder, "--output", tmp_path / "c") == 0
+    assert "empty.nii.gz: no slice shows a head" in capsys.readouterr().out
+    rows = {row["input"]: row for row in _rows(tmp_path / "c" / "verdicts.csv")}
+    assert rows["empty.nii.gz"]["predicted"] == NO_HEAD and rows["m.nii.gz"]["predicted"] in ("yes", "no")
+    assert train("--run", segmenting, "--predict", folder, "--output", tmp_path / "s") == 0
+    assert "stand for all 3 channels" in capsys.readouterr().out
+    rows = {row["input"]: row for row in _rows(tmp_path / "s" / "masks.csv")}
+    assert rows["empty.nii.gz"]["ml"] == "0.000"
+    assert not nibabel.load(tmp_path / "s" / "empty_mask.nii.gz").get_fdata().any()
+
+
+def test_uneven_slices_are_said_and_voxels_need_not_be_square(bright, tmp_path):
+    shape, affine = (40, 120, 8), np.diag([3.0, 1.0, 5.0, 1.0])
+    x, y, z = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
+    disc = (3 * (x - 20)) ** 2 + (y - 60) ** 2 < 50**2
+    lesion = (abs(x - 24) < 4) & (abs(y - 50) < 12) & (abs(z - 6) < 2)
+    voxels = np.where(lesion, 1000.0, disc * 500.0).astype(np.float32)
+    heights = np.array([0, 5, 10, 15, 20, 25, 30, 45.0])
+    positions = np.stack([np.zeros(8), np.zeros(8), heights], axis=1)
+    volume = Volume(voxels, affine, positions)
+    file = VolumeFile("v", "NIfTI", [tmp_path / "v"], lambda: ReadVolume(volume, Dataset(), ()))
+    notes = mask_volumes(bright, [file], tmp_path, None)
+    mask = nibabel.load(tmp_path / "v_mask.nii.gz").get_fdata() > 0
+    assert f1_score(lesion.ravel(), mask.ravel()) > 0.85
+    (row,) = _rows(tmp_path / "masks.csv")
+    thick = np.array([5, 5, 5, 5, 5, 5, 10, 15])
+    assert float(row["ml"]) == pytest.approx((mask.sum(axis=(0, 1)) * thick).sum() * 3 / 1000, abs=1e-3)
+    assert any("lie unevenly" in note for note in notes)
+
+
+def test_labels_and_foreign_sequences_are_no_scans(segmenting, train, tmp_path, capsys):
+    folder = tmp_path / "in"
+    head = draw_head(3, spacing=(6.0, 4.0, 16.0), lesion_probability=1.0)
+    label = replace(head.mri, voxels=head.lesion.astype(np.float32))
+    for kind in ("flair", "t1", "t1ce", "t2"):
+        write_drawn(folder / "B", head.mri, name=f"B_{kind}", as_dicom=False)
+    write_drawn(folder / "B", label, name="B_seg", as_dicom=False)
+    write_drawn(folder / "C", head.mri, name="C_flair", as_dicom=False)
+    write_drawn(folder / "C", replace(label, voxels=label.voxels * 0), name="C_flair_mask", as_dicom=False)
+    assert train("--run", segmenting, "--predict", folder, "--output", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "2 labels are no scans" in said and "1 sequences that the run did not learn from" in said
+    assert "1 volumes stand for all 3 channels" in said
+    assert {row["input"] for row in _rows(tmp_path / "out" / "masks.csv")} == {"B/B_flair.nii.gz", "C/C_flair.nii.gz"}
+
+
+def test_masks_beside_pictures_are_no_scans(segmenting, train, patients, tmp_path, capsys):
+    assert train("--run", segmenting, "--predict", patients, "--output", tmp_path / "out") == 0
+    assert "12 *_mask files beside their pictures are left out" in capsys.readouterr().out
+    assert len(_rows(tmp_path / "out" / "masks.csv")) == 12
+
+
+def test_a_run_learns_from_volumes_and_marks_them(train, tmp_path, capsys):
+    for seed in range(5):
+        head = draw_head(seed, spacing=(6.0, 6.0, 16.0), lesion_probability=1.0)
+        write_drawn(tmp_path / "data" / f"p{seed}", head.mri, name="m", as_dicom=False)
+        label = replace(head.mri, voxels=head.lesion.astype(np.float32))
+        write_drawn(tmp_path / "data" / f"p{seed}", label, name="m_mask", as_dicom=False)
+    (tmp_path / "data" / "patients.csv").write_text("file,patient\np0/m,anna\np1/m,anna\n")
+    run = tmp_path / "run"
+    assert train("--task", "segment", "--data", tmp_path / "data", "--run", run, "--steps", 2) == 0
+    assert "5 volumes with labels" in capsys.readouterr().out
+    sides: dict[str, set] = {}
+    for row in read_manifest(run / "manifest.csv"):
+        if row.split != "skipped":
+            sides.setdefault(row.path.split("/")[0], set()).add((row.split, row.group))
+    assert all(len(side) == 1 for side in sides.values()) and sides["p0"] == sides["p1"]  # one person
+    assert train("--run", run, "--predict", tmp_path / "data" / "p3", "--output", tmp_path / "out") == 0
+    made, given = (nibabel.load(one) for one in (tmp_path / "out" / "m_mask.nii.gz", tmp_path / "data/p3/m.nii.gz"))
+    assert made.shape == given.shape and np.allclose(made.affine, given.affine)
 
 
 def test_the_rule_of_a_volume():
