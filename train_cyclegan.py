@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common_tf.command_line import add_rescan_flag, run_script
+from common_tf.command_line import add_profile_flag, add_rescan_flag, run_script
 from common_tf.runs.config import add_flags, given_texts
 from cyclegan_tf.config import config_types, make_config
 
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="continue the run in the folder, or refuse a folder in use (default: %(default)s)",
     )
     add_rescan_flag(parser)
+    add_profile_flag(parser)
     add_flags(parser, config_types())
     arguments = parser.parse_args(argv)
     config = make_config(given_texts(config_types().values(), arguments))
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.rescan:
         forget_scans(cache_folder(config.data.cache))
     use_threads_for_two_halves()
-    if not train_translator(config, run=Path(arguments.run), resume=arguments.resume):
+    if not train_translator(config, run=Path(arguments.run), resume=arguments.resume, profile=arguments.profile):
         raise KeyboardInterrupt
 
 

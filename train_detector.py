@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common_tf.command_line import add_rescan_flag, run_script
+from common_tf.command_line import add_profile_flag, add_rescan_flag, run_script
 from common_tf.errors import UserError
 from common_tf.runs.config import add_flags, given_texts
 from detector_tf.config import CONFIGS, make_config
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", metavar="DIR", help="new folder for what --predict finds")
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a NIfTI file with several, from 0")
     add_rescan_flag(parser)
+    add_profile_flag(parser)
     add_flags(parser, CONFIGS)
     arguments = parser.parse_args(argv)
     texts = given_texts(CONFIGS.values(), arguments)
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if arguments.rescan:
         forget_scans(cache_folder(config.data.cache))
-    if not train_detector(config, run=Path(arguments.run), resume=arguments.resume):
+    if not train_detector(config, run=Path(arguments.run), resume=arguments.resume, profile=arguments.profile):
         raise KeyboardInterrupt
 
 
@@ -81,7 +82,7 @@ def _refuse_unused(arguments: argparse.Namespace, texts: Mapping[str, str]) -> N
     if (arguments.output is not None) != (flag == "predict") or "" in (arguments.output, arguments.predict):
         raise UserError("--predict and --output: want each other; the one names scans, the other a new folder")
     unused = [name for name in texts if flag and (name != "window" or flag == "ensemble")]
-    unused += ["rescan"] if flag and arguments.rescan else []
+    unused += [name for name in ("rescan", "profile") if flag and getattr(arguments, name)]
     unused += ["resume"] if flag and arguments.resume != "auto" else []
     if arguments.volume is not None and flag != "predict":
         raise UserError("--volume: is for --predict")

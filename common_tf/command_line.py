@@ -74,3 +74,14 @@ def add_rescan_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rescan", action="store_true", help="look at every file again, also at those that have not changed since"
     )
+
+
+def add_profile_flag(parser: argparse.ArgumentParser) -> None:
+    """``--profile``, for `common_tf.runs.profile.Profile`."""
+    parser.add_argument(
+        "--profile",
+        type=int,
+        default=0,
+        metavar="STEPS",
+        help="profile so many steps of this start for TensorBoard, after the first ten",
+    )

@@ -29,13 +29,14 @@ from cyclegan_tf.volume_data import load_data
 EXTRACTOR_FILE = "extractor.json"
 
 
-def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto") -> bool:
+def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto", profile: int = 0) -> bool:
     """Trains, or continues, the run in a folder.
 
     Args:
         config: what to train.
         run: the run folder.
         resume: ``auto`` or ``never``; see `RunFolder`.
+        profile: steps that are profiled for TensorBoard.
 
     Returns:
         True when the training is complete, False when the user stopped it.
@@ -62,7 +63,7 @@ def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto
         )
         _settle_extractor(folder.path, config)
         save_preparations(folder.path / PREPARATION_FILE, {one.name: one.preparation for one in (data.a, data.b)})
-        return _train_in(folder.path, config, data, system, start, environment)
+        return _train_in(folder.path, config, data, system, start, environment, profile)
 
 
 def _train_in(
@@ -72,6 +73,7 @@ def _train_in(
     system: type[Translator],
     start: Weights,
     environment: Environment,
+    profile: int,
 ) -> bool:
     pipeline = data.pipeline(config)
     optimisation = config.optimisation
@@ -95,6 +97,7 @@ def _train_in(
         keep=config.run.keep_checkpoints,
         figure=validation.figure,
         epoch_lines=_notebook_lines if getattr(config.system, "log_style", "") == "notebook" else _no_lines,
+        profile=profile,
     )
     _say_start(config, translator, session, trainable.references)
     outcome = session.run(pipeline.batches)

@@ -19,13 +19,14 @@ from detector_tf.trainable import DetectorTrainable
 from detector_tf.weights import build_started, fine_tuned_layers
 
 
-def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto") -> bool:
+def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto", profile: int = 0) -> bool:
     """Trains, or continues, the run in a folder.
 
     Args:
         config: what to train.
         run: the run folder; each fold of a cross-validation is a session of its own in ``fold-K``.
         resume: ``auto`` or ``never``; see `RunFolder`.
+        profile: steps that are profiled for TensorBoard, of each fold.
 
     Returns:
         True when everything is trained and judged, False when the user stopped it.
@@ -56,7 +57,7 @@ def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto") -
                 if inherited:
                     write_manifest(path / INHERITED_FILE, inherited)
             fold = task.fold(number)
-            if not _fit(path, config, task, fold, environment).done:
+            if not _fit(path, config, task, fold, environment, profile).done:
                 print(f"stopped and saved; the same command continues ({folder.path})", flush=True)
                 return False
             concluded.append(fold.conclude(path))
@@ -64,7 +65,7 @@ def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto") -
         return True
 
 
-def _fit(path: Path, config: DetectorConfig, task: Task, fold: Fold, environment: Environment) -> Outcome:
+def _fit(path: Path, config: DetectorConfig, task: Task, fold: Fold, environment: Environment, profile: int) -> Outcome:
     """Trains a fold from where its folder's checkpoint stands, validating after every epoch."""
     optimisation, steps_per_epoch = config.optimisation, fold.batches.steps_per_epoch
     total = optimisation.steps or optimisation.epochs * steps_per_epoch
@@ -90,7 +91,7 @@ def _fit(path: Path, config: DetectorConfig, task: Task, fold: Fold, environment
     )
     session = Session(
         path, trainable, schedule, environment, keep=config.run.keep_checkpoints, figure=task.figure,
-        facts={"origin": started.origin},
+        facts={"origin": started.origin}, profile=profile,
     )  # fmt: skip
     size = f"{started.network.count_params():,} parameters"
     print(f"{started.spec.backbone}: {size}, {started.origin}; {_where(session, total)}", flush=True)

@@ -48,6 +48,10 @@ class Schedule:
         every = self.validate_every_steps or self.steps_per_epoch
         return step == self.total_steps or step % every == 0
 
+    def is_due(self, step: int) -> bool:
+        """Whether anything but training happens after ``step`` updates."""
+        return step % self.log_every == 0 or self.ends_epoch(step) or self.saves(step) or self.validates(step)
+
 
 class StopSignals:
     """Turns the first Ctrl-C (or SIGTERM) into a request that the loop sees between two steps; a second one kills."""

@@ -19,6 +19,7 @@ from common_tf.progress import TrainingProgress
 from common_tf.runs.checkpoints import Checkpoints
 from common_tf.runs.environment import Environment, write_environment
 from common_tf.runs.history import HISTORY_FILE, History
+from common_tf.runs.profile import PROFILE_AFTER, Profile
 from common_tf.runs.schedule import Schedule, StopSignals
 from common_tf.runs.weights import exported_step
 
@@ -78,6 +79,7 @@ class Session:
         figure: what ``score`` is, in words, for the records.
         facts: further words for the records of weights.
         epoch_lines: see `EpochLines`.
+        profile: steps that are profiled for TensorBoard.
     """
 
     folder: Path
@@ -88,6 +90,7 @@ class Session:
     figure: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     epoch_lines: EpochLines = lambda *_: None
+    profile: int = 0
 
     def __post_init__(self) -> None:
         for name in ("checkpoints", "weights", "tensorboard"):
@@ -123,29 +126,50 @@ class Session:
         history = History(self.folder, every=self.schedule.log_every, step=self.start)
         display = TrainingProgress(total=self.schedule.total_steps, start=self.start)
         try:
-            with StopSignals() as stop:
-                return self._outcome(self._loop(batches(self.start), history, display, stop))
+            first = self.start + PROFILE_AFTER + 1
+            with (
+                StopSignals() as stop,
+                Profile(self.folder / "tensorboard", first=first, steps=self.profile) as profile,
+            ):
+                return self._outcome(self._loop(batches(self.start), history, display, stop, profile))
         finally:
             display.close()
             history.close()
 
-    def _loop(self, batches: Iterable, history: History, display: TrainingProgress, stop: StopSignals) -> bool:
+    def _loop(
+        self, batches: Iterable, history: History, display: TrainingProgress, stop: StopSignals, profile: Profile
+    ) -> bool:
         schedule, checkpoints = self.schedule, self._checkpoints
         sums: dict[str, list[float]] = {}
+        pending: list[Mapping[str, tf.Tensor]] = []
         epoch_began = time.monotonic()
+        seconds = float(checkpoints.seconds)
         for step, batch in zip(range(self.start + 1, schedule.total_steps + 1), batches):
-            losses = self._step(step, batch)
-            for name, value in losses.items():
-                sums.setdefault(name, []).append(value)
+            began = time.monotonic()
+            with profile.step(step):
+                pending.append(self.trainable.train_step(batch, tf.constant(step - 1, tf.int64)))
+            seconds += time.monotonic() - began
+            if not (schedule.is_due(step) or stop.requested):
+                continue  # losses stay on their device: nobody waits for the step
+            began = time.monotonic()
+            losses = self._fetched(pending, step)
+            pending.clear()
+            seconds += time.monotonic() - began
+            checkpoints.step.assign(step)
+            checkpoints.seconds.assign(seconds)
             figures = self._validate(step) if schedule.validates(step) else {}
             ended = bool(figures) and self._waited_enough(step)
-            # Asked once a step: a request between saving and leaving would end the run with nothing saved.
+            # Asked once from here on: a request between saving and leaving would end the run with nothing saved.
             stopping = stop.requested
             saving = schedule.saves(step) or stopping or ended
             epoch = schedule.epoch(step)
-            seconds = float(checkpoints.seconds)
-            history.add(step, epoch=epoch, seconds=seconds, losses=losses, flush=saving, figures=figures)
-            display.update(step, losses)
+            for number, one in enumerate(losses, start=step - len(losses) + 1):
+                last = number == step
+                shown = figures if last else {}
+                history.add(number, epoch=epoch, seconds=seconds, losses=one, flush=saving and last, figures=shown)
+                for name, value in one.items():
+                    sums.setdefault(name, []).append(value)
+            display.update(step, losses[-1])
             if figures:
                 words = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
                 display.say(f"validation after step {step}: {words}")
@@ -160,21 +184,21 @@ class Session:
                 return False
         return True
 
-    def _step(self, step: int, batch: Any) -> dict[str, float]:
-        began = time.monotonic()
-        results = self.trainable.train_step(batch, tf.constant(step - 1, tf.int64))
-        losses = {name: float(value) for name, value in results.items()}
-        bad = [f"{name} {value}" for name, value in losses.items() if not math.isfinite(value)]
-        if bad:
-            last = self._checkpoints.latest()
-            kept = f"the last good state is {last}" if last else "nothing had been saved yet"
-            raise UserError(
-                f"step {step}: the loss is not finite ({', '.join(bad)}); stopped, {kept}; "
-                "try a lower --set learning_rate= or --precision float32 in a new run folder"
-            )
-        self._checkpoints.step.assign(step)
-        self._checkpoints.seconds.assign_add(time.monotonic() - began)
-        return losses
+    def _fetched(self, pending: Sequence[Mapping[str, tf.Tensor]], step: int) -> list[dict[str, float]]:
+        """The losses of the steps up to ``step``; all of them are looked at before anything is saved."""
+        fetched = []
+        for number, results in enumerate(pending, start=step - len(pending) + 1):
+            losses = {name: float(value) for name, value in results.items()}
+            bad = [f"{name} {value}" for name, value in losses.items() if not math.isfinite(value)]
+            if bad:
+                last = self._checkpoints.latest()
+                kept = f"the last good state is {last}" if last else "nothing had been saved yet"
+                raise UserError(
+                    f"step {number}: the loss is not finite ({', '.join(bad)}); stopped, {kept}; "
+                    "try a lower --set learning_rate= or --precision float32 in a new run folder"
+                )
+            fetched.append(losses)
+        return fetched
 
     def _validate(self, step: int) -> Mapping[str, float]:
         figures = {name: float(value) for name, value in self.trainable.validate(step).items()}

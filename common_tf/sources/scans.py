@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky import get_reusable_executor
 
 from common_tf.cache_folder import cache_folder
 from common_tf.progress import progress
@@ -67,8 +68,12 @@ def _scanned(cases: Sequence[Case]) -> Iterator[list[Scan]]:
         return
     batches = (cases[start : start + _BATCH] for start in range(0, len(cases), _BATCH))
     workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=1, pre_dispatch="4*n_jobs")
-    for scans in workers(delayed(_batch)(batch) for batch in batches):
-        yield from scans
+    try:
+        for scans in workers(delayed(_batch)(batch) for batch in batches):
+            yield from scans
+    finally:
+        # They would wait for more work for minutes, each with the memory of its libraries.
+        get_reusable_executor().shutdown(wait=False, kill_workers=True)
 
 
 def _batch(cases: Iterable[Case]) -> list[list[Scan]]:

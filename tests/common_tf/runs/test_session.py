@@ -370,3 +370,43 @@ def test_a_run_of_another_lane_is_refused_and_another_tensorflow_is_said(tmp_pat
         file.write_text(content)
         with pytest.raises(UserError, match="environment.json: .*restore it"):
             enter_environment(tmp_path, "float32", deterministic=False)
+
+
+def test_losses_are_fetched_only_when_something_is_due(tmp_path):
+    """Lines every 4 steps, saves every 3, epochs of 5: in between nobody waits for a step."""
+    fetched = []
+
+    class Loss:
+        def __init__(self, counter, step):
+            self.counter, self.step = counter, step
+
+        def __float__(self):
+            fetched.append((self.step, self.counter.made))
+            return 0.5
+
+    class Lazy(Counter):
+        made = 0
+
+        def train_step(self, batch, step):
+            self.made += 1
+            return {"loss": Loss(self, self.made)}
+
+    _run(tmp_path, total=20, counter=Lazy(tmp_path))
+    due = sorted({*range(4, 21, 4), *range(3, 21, 3), *range(5, 21, 5), 20})
+    assert [step for step, _ in fetched] == list(range(1, 21))
+    assert sorted({made for _, made in fetched}) == due
+    assert [line["step"] for line in _lines(tmp_path)] == sorted({*range(4, 21, 4), *range(3, 21, 3), 20})
+
+
+def test_a_loss_that_was_not_finite_steps_ago_is_named_and_not_saved(tmp_path):
+    with pytest.raises(UserError, match="step 4: the loss is not finite"):  # found when step 6 would be saved
+        _run(tmp_path, saves=6, counter=Counter(tmp_path, fail_at=4), total=20)
+    assert _status(tmp_path)[2] is None or _status(tmp_path)[1] < 4
+
+
+def test_a_profile_is_written_also_where_the_training_ends_before_it(tmp_path):
+    for name, total in (("whole", 16), ("cut", 12)):
+        _run(tmp_path / name, total=total, profile=3)
+        assert list((tmp_path / name / "tensorboard").rglob("*.xplane.pb"))
+    _run(tmp_path / "none", total=16)
+    assert not list((tmp_path / "none" / "tensorboard").rglob("*.xplane.pb"))
