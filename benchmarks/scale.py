@@ -79,8 +79,8 @@ def _start(data: Path, run: Path, began: float) -> dict:
 
     threading.Thread(target=watch, daemon=True).start()
     import train_cyclegan
-    from common_tf.runs.session import Session
     from common_tf.sources import dataset
+    from cyclegan_tf.trainable import TrainableTranslator
 
     def timed(name: str, function):
         def measured(*words, **more):
@@ -93,15 +93,15 @@ def _start(data: Path, run: Path, began: float) -> dict:
 
     dataset.scan_cases = timed("scan", dataset.scan_cases)
     dataset.near_duplicate_pairs = timed("groups", dataset.near_duplicate_pairs)
-    step_of, times = Session._step, []
+    step_of, times = TrainableTranslator.train_step, []
 
-    def step(self, number, batch):
+    def step(self, batch, number):
         times.append(time.time())
         if len(times) > _STEPS:
             raise _Enough
-        return step_of(self, number, batch)
+        return step_of(self, batch, number)
 
-    Session._step = step
+    TrainableTranslator.train_step = step
     words = ["--data", str(data), "--run", str(run), "--image-size", str(_SIDE), "--steps", "1000"]
     try:
         train_cyclegan.main(words)

@@ -200,10 +200,10 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
     options, names = config.data, config.data.domain_names
     dataset = open_dataset(translation_source(config, paired=paired), bad_files=options.bad_files, cache=options.cache)
     splits, pairs = _splits(dataset, config), load_pairs_beside(config)
-    seen: list[Finding] = []
+    findings: list[Finding] = []
     if start := config.optimisation.weights:
         way_out = "give data that it has not seen, or the --seed that it was split with"
-        (kept,), seen = without_seen(Path(start), dataset, [splits], way_out=way_out)
+        (kept,), findings = without_seen(Path(start), dataset, [splits], way_out=way_out)
         splits = kept.tolist()
     domains = []
     for name in names:
@@ -224,13 +224,14 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
             shows=options.shown.get(name),
         )
         domains.append(Domain(name, preparation))
+        findings += dataset.contrast(name, preparation)
     first, second = domains
     return TrainingData(
         a=first,
         b=second,
         dataset=dataset,
         splits=splits,
-        findings=sorted_findings([*seen, *dataset.audited(splits), *(pairs.findings if pairs else ())]),
+        findings=sorted_findings([*findings, *dataset.audited(splits), *(pairs.findings if pairs else ())]),
         paired=paired,
         cache=cache_folder(options.cache),
         pairs=pairs,

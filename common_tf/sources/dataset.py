@@ -16,7 +16,7 @@ from common_tf.sources.scan_store import Remembered, ScanStore
 from common_tf.sources.scanning import Scan
 from common_tf.sources.scans import open_store, scan_cases
 from common_tf.sources.source import Case, Source, listed
-from common_tf.splits.audit import audit
+from common_tf.splits.audit import audit, contrast_finding
 from common_tf.splits.finding import Finding, sorted_findings
 from common_tf.splits.groups import group_numbers, near_duplicate_pairs
 from common_tf.splits.manifest import ManifestRow, manifest_row
@@ -99,6 +99,14 @@ class Dataset:
             window=window,
             shows=shows,
         )
+
+    def contrast(self, label: str, preparation: Preparation) -> list[Finding]:
+        """A finding where a label's black and white leave little of the gray scale to the heads. Volumes are not asked:
+        all of their values are wanted, and kept in more than 8 bits.
+        """
+        scans = [scan for mine in self.scans if (scan := _scan_of(mine, label)) is not None]
+        files = [scan for scan in scans if scan.facts is not None and not scan.facts.is_volume]
+        return contrast_finding(files, label, preparation.low, preparation.high)
 
     def rows(self, splits: Sequence[str]) -> list[ManifestRow]:
         """The manifest: every picture with its split, and what is left out."""

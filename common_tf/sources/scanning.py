@@ -35,6 +35,8 @@ class Scan:
         extent: `head_extent` of the slice; 0 where no head was found.
         extent_mm: the same in mm where the spacing is known; 0 elsewhere.
         aspect: width over height of the head's bounding box; 0 where no head was found.
+        quartiles: stored values below which a quarter and three quarters of the head's pixels lie; equal where no head
+            was found.
         notes: what its case has to say, such as the values of a mask.
     """
 
@@ -50,6 +52,7 @@ class Scan:
     extent: float = 0.0
     extent_mm: float = 0.0
     aspect: float = 0.0
+    quartiles: tuple[float, float] = (0.0, 0.0)
     notes: Sequence[str] = ()
 
     @property
@@ -123,7 +126,13 @@ def _filled(picture: Picture, facts: FileFacts, **known) -> Scan:
         extent=head_extent(mask),
         extent_mm=head_extent(mask) * max(mask.shape) * picture.spacing[0] if picture.spacing else 0.0,
         aspect=_aspect(mask),
+        quartiles=_quartiles(picture.pixels[mask]),
     )
+
+
+def _quartiles(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(values, (25, 75)) if values.size else (0.0, 0.0)
+    return float(low), float(high)
 
 
 def _aspect(mask: np.ndarray) -> float:

@@ -17,6 +17,7 @@ from common_tf.splits.groups import standardised
 _SUSPECT_PROBABILITY = 0.25
 _WIDE_HEAD = 1.15
 _LONELY_CORRELATION = 0.5
+_LITTLE_CONTRAST = 0.025
 _BLOCK = 512
 _ORDER = Stream("audit.order")
 
@@ -55,6 +56,32 @@ def audit(
     findings += _format_shortcuts(files, labels)
     findings += _wrong_kind(files, groups, labels, remember)
     return findings
+
+
+def contrast_finding(files: Sequence[Scan], label: str, low: float, high: float) -> list[Finding]:
+    """What is left of the gray scale inside the heads, where it is so little that a network sees one gray.
+
+    The middle half of a head's pixels spans 5 to 50 % of the scale in slices that people have windowed; Hounsfield
+    units that were stored as they are, with 4095 for white, leave 1 % or less.
+
+    Args:
+        files: of the label, with their heads.
+        label: of them.
+        low, high: stored values that are black and white.
+    """
+    found = np.array([file.quartiles for file in files if file.extent])
+    if not len(found):
+        return []
+    share = float(np.median(found[:, 1] - found[:, 0]) / (high - low))
+    if share >= _LITTLE_CONTRAST:
+        return []
+    first, last = (np.median(found[:, side]) for side in (0, 1))
+    text = (
+        f"{label}: half of the pixels in the head lie within {share:.1%} of the gray scale ({256 * share:.0f} of 256 "
+        f"levels, around {(first + last) / 2:g} where black is {low:g} and white {high:g}), so a network sees little "
+        f"of the brain; window it: --window {label}=BLACK:WHITE (a brain window has 40 HU on either side of the brain)"
+    )
+    return [Finding("warning", "contrast", text, len(found))]
 
 
 def _names(files, chosen) -> tuple:

@@ -1,7 +1,7 @@
 """What every task offers to the training, and the data of one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +44,16 @@ class TaskData:
     def rows(self, number: int | None = None) -> list[ManifestRow]:
         """The manifest of the run, or of a fold."""
         return self.dataset.rows(self.sides if number is None else self.splits[number].tolist())
+
+    def with_contrast(self, slices: Dataset, preparation: Preparation) -> "TaskData":
+        """With what is to be said of the gray scale.
+
+        Args:
+            slices: the dataset with all its pictures under one label.
+            preparation: of them.
+        """
+        found = slices.contrast(SLICE, preparation)
+        return replace(self, findings=sorted_findings([*self.findings, *found]))
 
     def counts(self) -> list[dict[str, dict[str, int]]]:
         """For each fold how many images of each class stand in each split."""

@@ -29,7 +29,7 @@ def load_classification_data(config: DetectorConfig) -> TaskData:
     source = _source(config)
     names = sorted({label for case in source.cases for label in case.labels})
     classes = DRAWN_CLASSES if source.kind == "drawn" else ordered_classes(names, positive=data.positive)
-    dataset = open_dataset(source, bad_files=data.bad_files, exclude=data.exclude)
+    dataset = open_dataset(source, bad_files=data.bad_files, exclude=data.exclude, cache=data.cache)
     counts = Counter(case.labels[0] for case in dataset.cases)
     for name in classes:
         if counts[name] < _FEWEST:

@@ -46,6 +46,7 @@ class Classification:
         self.classes = len(self.data.names)
         self.slices = as_slices(self.data.dataset)
         self.preparations = preparations_of(config, self.slices, self.data.splits)
+        self.data = self.data.with_contrast(self.slices, self.preparations[0])
 
     def say(self) -> None:
         """Prints the counts and the audit."""

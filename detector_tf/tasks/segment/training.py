@@ -34,6 +34,7 @@ class Segmentation:
         self.config = config
         self.data = load_segmentation_data(config)
         self.preparations = preparations_of(config, self.data.dataset, self.data.splits)
+        self.data = self.data.with_contrast(self.data.dataset, self.preparations[0])
         slices = prepare_slices(config, self.data.dataset, self.preparations[0])
         self._with_lesion = with_a_lesion(slices.lesions)
         for number, split in enumerate(self.data.splits):

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from common_tf.pictures.phantom import draw_phantom
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.readers import FileFacts
+from common_tf.sources.dataset import open_dataset
+from common_tf.sources.folders import folder_source
 from common_tf.sources.scanning import scan_picture
 from common_tf.splits.audit import audit
 from common_tf.splits.finding import Finding, audit_lines, audit_record, sorted_findings
@@ -68,3 +71,31 @@ def test_findings_are_told_the_worst_first_with_some_names():
     ]
     assert audit_lines([]) == ["  nothing found"]
     assert audit_record(findings)[1]["files"][8] == "8.png"
+
+
+def test_a_gray_scale_that_leaves_nothing_to_the_head_is_said(tmp_path):
+    """Hounsfield units with 1024 added, in 16 bits, and the same slices windowed."""
+    for place in ("offset", "window"):
+        for number in range(8):
+            head = draw_phantom(number, size=48)
+            hu = np.where(head.ct > 0.95, 1200.0, 20 + 40 * head.ct)
+            hu[head.ct < 0.02] = -1000
+            if place == "offset":
+                stored = np.round(hu + 1024).astype(np.uint16)
+            else:
+                stored = np.round(np.clip(hu / 80, 0, 1) * 255).astype(np.uint8)
+            for letter, image in (("A", stored), ("B", np.round(head.mri * 255).astype(np.uint8))):
+                file = tmp_path / place / f"train{letter}" / f"{number}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(file)
+        dataset = open_dataset(folder_source(tmp_path / place, domains=("CT", "MRI")))
+        found = {}
+        for label in ("CT", "MRI"):
+            chosen = [i for i, case in enumerate(dataset.cases) if label in case.files]
+            found[label] = dataset.contrast(label, dataset.preparation(label, chosen, framing="head"))
+        assert not found["MRI"]
+        assert [one.severity for one in found["CT"]] == (["warning"] if place == "offset" else [])
+        if place == "offset":
+            assert "--window CT=BLACK:WHITE" in found["CT"][0].text and "4095" in found["CT"][0].text
+            windowed = dataset.preparation("CT", [0, 1], framing="head", window=(1024.0, 1104.0))
+            assert not dataset.contrast("CT", windowed)
