@@ -7,11 +7,12 @@ import numpy as np
 from PIL import Image
 
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid, save_png
+from common_tf.pictures.head import head_mask, unlike_a_head
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.readers import FileFacts, read_file
 from common_tf.progress import progress
-from common_tf.sources.inputs import picture_inputs
+from common_tf.sources.inputs import picture_inputs, unlike_lines
 from cyclegan_tf.inference import TrainedTranslator
 from cyclegan_tf.translations_folder import SHEET_FILE, TABLE_FILE, Translated, TranslationsFolder
 
@@ -53,13 +54,19 @@ def translate_picture_files(
     names = given.output_names(taken=(SHEET_FILE, TABLE_FILE))
     folder.refuse_taken({names[path]: path.relative_to(root).as_posix() for path in paths}, direction)
     with folder.writing() as (staging, rows):
-        rows += _write_translations(ranged, paths, root, names, domain, target, network, direction, staging)
-    return Translated(len(paths), notes)
+        found, unlike = _write_translations(ranged, paths, root, names, domain, target, network, direction, staging)
+        rows += found
+    return Translated(len(paths), [*notes, *unlike_lines(unlike)])
 
 
-def _write_translations(translator, paths, root, names, domain, target, network, direction, folder: Path) -> list:
+def _write_translations(
+    translator, paths, root, names, domain, target, network, direction, folder: Path
+) -> tuple[list[tuple[str, ...]], dict[str, str]]:
+    """The rows of the table, and by name why a picture is unlike a head."""
     shown_ones = set(np.linspace(0, len(paths) - 1, min(_SHEET_ROWS, len(paths))).astype(int).tolist())
-    rows, sheet = [], []
+    rows: list[tuple[str, ...]] = []
+    sheet: list[tuple[np.ndarray, np.ndarray]] = []
+    unlike: dict[str, str] = {}
     starts = range(0, len(paths), _FILES_AT_ONCE)
     for start in progress(starts, total=len(starts), words="translating"):
         part = paths[start : start + _FILES_AT_ONCE]
@@ -69,12 +76,17 @@ def _write_translations(translator, paths, root, names, domain, target, network,
             (folder / names[path]).parent.mkdir(parents=True, exist_ok=True)
             save_png(folder / names[path], Image.fromarray(quantise(result)))
             given = path.relative_to(root).as_posix()
-            rows.append((names[path], given, direction, str(translator.record["step"]), SYNTHETIC_NOTICE))
+            scaled = translator.preparations[domain].ranged(picture).scaled()
+            notice = SYNTHETIC_NOTICE
+            if picture.pixels.min() < picture.pixels.max() and (reason := unlike_a_head(head_mask(scaled))):
+                unlike[given] = reason
+                notice = f"{SYNTHETIC_NOTICE} Its input is unlike a head: {reason}."
+            rows.append((names[path], given, direction, str(translator.record["step"]), notice))
             if number in shown_ones:
-                sheet.append((translator.preparations[domain].ranged(picture).scaled(), result))
+                sheet.append((scaled, result))
     titles = [f"{domain}, input", f"{target}, synthetic"]
     save_grid(folder / SHEET_FILE, list(zip(*sheet)), titles=titles, footer=SYNTHETIC_NOTICE.split(".")[0])
-    return rows
+    return rows, unlike
 
 
 def _translated(translator, pictures: Sequence[Picture], domain: str, network: str) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """Files that a user hands over to be worked on: all are looked at before anything is written."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -141,3 +141,15 @@ def refuse_unusable(files: Sequence[VolumeFile], look: Callable[[Volume], object
             problems.append(str(error) if str(error).startswith(f"{one.name}:") else f"{one.name}: {error}")
     if problems:
         raise UserError(f"{len(problems)} volumes cannot be used ({listed(problems)}); remove or mend them")
+
+
+def unlike_lines(unlike: Mapping[str, str]) -> list[str]:
+    """What is to be said of pictures that are unlike a head; nothing where there are none.
+
+    Args:
+        unlike: by name why; see `common_tf.pictures.head.unlike_a_head`.
+    """
+    if not unlike:
+        return []
+    names = listed([f"{name}: {reason}" for name, reason in unlike.items()], most=5)
+    return [f"{len(unlike)} pictures are unlike a head ({names}); what is made of them means nothing"]

@@ -27,7 +27,7 @@ from common_tf.sources.source import Case
 
 SCANS_FILE = "scans.sqlite"
 
-_VERSION = f"2 {imagehash.__version__} {PIL.__version__}"
+_VERSION = f"3 {imagehash.__version__} {PIL.__version__}"
 _SETTLED_SECONDS = 2.0
 _BUSY_SECONDS = 10.0
 _AT_ONCE = 500
@@ -236,6 +236,7 @@ def _record(scan: Scan) -> dict:
         "extent_mm": scan.extent_mm,
         "aspect": scan.aspect,
         "quartiles": scan.quartiles,
+        "unlike": scan.unlike,
         "notes": list(scan.notes),
     }
 
@@ -254,6 +255,7 @@ def _scan(case: Case, label: str, value: dict, thumbnail: StoredThumbnail) -> Sc
         extent_mm=value["extent_mm"],
         aspect=value["aspect"],
         quartiles=tuple(value["quartiles"]),
+        unlike=value["unlike"],
         notes=tuple(value["notes"]),
     )
 

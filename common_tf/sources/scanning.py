@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from common_tf.pictures.geometry import head_extent, take, whole_frame
-from common_tf.pictures.head import head_mask
+from common_tf.pictures.head import head_mask, unlike_a_head
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.readers import BadPicture, FileFacts
 from common_tf.sources.source import Case, Loaded, shown
@@ -37,6 +37,7 @@ class Scan:
         aspect: width over height of the head's bounding box; 0 where no head was found.
         quartiles: stored values below which a quarter and three quarters of the head's pixels lie; equal where no head
             was found.
+        unlike: why its outline is `unlike_a_head`; ``""`` where it is not.
         notes: what its case has to say, such as the values of a mask.
     """
 
@@ -53,6 +54,7 @@ class Scan:
     extent_mm: float = 0.0
     aspect: float = 0.0
     quartiles: tuple[float, float] = (0.0, 0.0)
+    unlike: str = ""
     notes: Sequence[str] = ()
 
     @property
@@ -127,6 +129,7 @@ def _filled(picture: Picture, facts: FileFacts, **known) -> Scan:
         extent_mm=head_extent(mask) * max(mask.shape) * picture.spacing[0] if picture.spacing else 0.0,
         aspect=_aspect(mask),
         quartiles=_quartiles(picture.pixels[mask]),
+        unlike=unlike_a_head(mask),
     )
 
 

@@ -194,6 +194,10 @@ def _wrong_kind(files, groups, labels, remember):
         if wide.any():
             text = f"{label}: {wide.sum()} files show something wider than tall, perhaps no axial head; look at them"
             yield Finding("note", "not an axial head", text, int(wide.sum()), _names(files, wide))
+        odd = np.array([bool(file.unlike) for file in files]) & mine
+        if odd.any():
+            text = f"{label}: {odd.sum()} files show something whose outline is unlike a head's; look at them"
+            yield Finding("note", "unlike a head", text, int(odd.sum()), _names(files, odd))
         lonely = mine & alone
         if lonely.any():
             text = f"{label}: {lonely.sum()} files resemble no other file; look at them"

@@ -9,11 +9,11 @@ from PIL import Image
 
 from common_tf.files import replace_file
 from common_tf.pictures.geometry import BLANK_EXTENT, head_extent, resize
-from common_tf.pictures.head import head_mask
+from common_tf.pictures.head import head_mask, unlike_a_head
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.picture import Picture
 from common_tf.progress import progress
-from common_tf.sources.inputs import PictureInputs, refuse_unusable
+from common_tf.sources.inputs import PictureInputs, refuse_unusable, unlike_lines
 from common_tf.sources.segmentation import MASK_SUFFIX, channel_labels, channel_pictures
 from common_tf.volumes.files import VolumeFile, nifti_stem, result_places
 from common_tf.volumes.nifti import write_nifti
@@ -61,6 +61,7 @@ def mask_pictures(
     names = files.output_names(suffix=MASK_SUFFIX, taken=(FIGURE_FILE,))
     shown, figure = shown_of(len(files.paths)), Figure()
     rows: list[dict] = []
+    unlike: dict[str, str] = {}
     blank = 0
     for number, path in enumerate(progress(files.paths, total=len(files.paths), words="marking lesions")):
         pictures = list(channel_pictures(path, labels)[0].values())
@@ -72,12 +73,17 @@ def mask_pictures(
         found = segmenter.masks([pictures])[0] if has_head else np.zeros(gray.shape, bool)
         _write_png(folder / names[path], found)
         place, pixels = files.place(path), int(found.sum())
-        rows.append({"mask": names[path], "input": place, "pixels": pixels, "notice": NOTICE})
+        reason = unlike_a_head(head) if has_head else ""
+        if reason:
+            unlike[place] = reason
+        rows.append({"mask": names[path], "input": place, "pixels": pixels, "unlike": reason, "notice": NOTICE})
         if number in shown:
-            figure.add(gray, found, f"{place}\n{pixels} pixels" if has_head else f"{place}\nno head found")
+            words = f"{pixels} pixels" + (f"; unlike a head: {reason}" if reason else "")
+            figure.add(gray, found, f"{place}\n{words if has_head else 'no head found'}")
     write_table(folder / TABLE_FILE, rows)
     figure.save(folder)
-    return [f"no head found in {blank} of {len(rows)} pictures, whose masks are empty"] if blank else []
+    notes = [f"no head found in {blank} of {len(rows)} pictures, whose masks are empty"] if blank else []
+    return [*notes, *unlike_lines(unlike)]
 
 
 def mask_volumes(

@@ -8,10 +8,10 @@ import numpy as np
 
 from common_tf.metrics.classification import predicted_classes
 from common_tf.pictures.geometry import BLANK_EXTENT, head_extent
-from common_tf.pictures.head import head_mask
+from common_tf.pictures.head import head_mask, unlike_a_head
 from common_tf.pictures.readers import read_file
 from common_tf.progress import progress
-from common_tf.sources.inputs import PictureInputs, refuse_unusable
+from common_tf.sources.inputs import PictureInputs, refuse_unusable, unlike_lines
 from common_tf.volumes.files import VolumeFile
 from detector_tf.gradcam import grad_cam, save_overlays
 from detector_tf.inference import TrainedDetector
@@ -83,21 +83,27 @@ def judge_pictures(
     shown, figure = shown_of(len(files.paths)), Figure(detector)
     rows: list[dict] = []
     blank: list[str] = []
+    unlike: dict[str, str] = {}
     for number, path in enumerate(progress(files.paths, total=len(files.paths), words="judging")):
         place, picture = files.place(path), read_file(path, may_be_constant=True)[0]
         head = head_mask(detector.source.preparation.ranged(picture).scaled())
         if head_extent(head) <= BLANK_EXTENT:
             blank.append(place)
-            rows.append({"input": place, **_no_verdict(detector)})
+            rows.append({"input": place, **_no_verdict(detector), "unlike": ""})
             continue
         square = detector.squares([replace(picture, head=head)])
         chances = detector.probabilities_of(square)[0]
-        rows.append({"input": place, **verdict(detector.classes, chances, detector.threshold)})
+        reason = unlike_a_head(head)
+        if reason:
+            unlike[place] = reason
+        rows.append({"input": place, **verdict(detector.classes, chances, detector.threshold), "unlike": reason})
         if number in shown:
-            figure.add(square, *_named(detector, chances, place))
+            target, words = _named(detector, chances, place)
+            figure.add(square, target, f"{words}\nunlike a head: {reason}" if reason else words)
     write_table(folder / TABLE_FILE, [{**row, "notice": NOTICE} for row in rows])
     figure.save(folder)
-    return [f"no head found in {len(blank)} of {len(rows)} pictures, which get no verdict"] if blank else []
+    notes = [f"no head found in {len(blank)} of {len(rows)} pictures, which get no verdict"] if blank else []
+    return [*notes, *unlike_lines(unlike)]
 
 
 def judge_volumes(

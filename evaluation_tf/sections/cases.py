@@ -7,6 +7,7 @@ from common_tf.measurement.tables import Column, Row, Table
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
 from common_tf.pictures.picture import Picture
 from common_tf.sources.folders import single_case
+from common_tf.sources.inputs import unlike_lines
 from common_tf.sources.listing import list_pictures, others_finding
 from common_tf.sources.scanning import Scan
 from common_tf.sources.scans import open_store, scan_cases
@@ -57,6 +58,7 @@ def _read(section: Section, outputs: Translations, place: Path, source: str) -> 
             continue
         pictures.append(case.load().pictures[source])
         scans.append(scan)
+    section.warnings += unlike_lines({scan.name: scan.unlike for scan in scans if scan.unlike})
     if scans:
         seen = seen_by(outputs.run, scans, flag="--translator")
         if seen.any():

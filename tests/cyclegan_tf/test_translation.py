@@ -7,6 +7,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
 import train_cyclegan
@@ -90,6 +91,18 @@ def test_the_other_direction(run, tmp_path):
     Image.fromarray(quantise(_disc(0.8, 9))).save(tmp_path / "bright.png")
     assert _translate(run, tmp_path / "bright.png", tmp_path / "out", "mri2ct") == 0
     assert np.asarray(Image.open(tmp_path / "out" / "bright.png"))[26:34, 36:44].mean() < 130
+
+
+def test_what_is_no_head_is_said_by_name(run, tmp_path, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.fromarray(skimage.data.text()).save(folder / "letter.png")
+    Image.fromarray(quantise(_disc(0.8, 9))).save(folder / "head.png")
+    assert _translate(run, folder, tmp_path / "out") == 0
+    assert "1 pictures are unlike a head (letter.png: " in capsys.readouterr().out
+    with open(tmp_path / "out" / "synthetic.csv", newline="") as stream:
+        notices = {row["input"]: row["notice"] for row in csv.DictReader(stream)}
+    assert "unlike a head" in notices["letter.png"] and "unlike a head" not in notices["head.png"]
 
 
 def test_outputs_are_marked_as_synthetic(run, inputs, tmp_path):

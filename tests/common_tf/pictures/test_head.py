@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+import skimage.data
 from scipy import ndimage
+from skimage.color import rgb2gray
 
-from common_tf.pictures.head import _without_holes, head_mask
+from common_tf.pictures.head import _without_holes, head_mask, unlike_a_head
 from common_tf.pictures.phantom import draw_phantom, weak_field
+from common_tf.pictures.readers import read_picture
 
 
 def _dice(first, second):
@@ -44,3 +47,21 @@ def test_holes_are_filled_as_scipy_fills_them(random):
         shape = tuple(random.integers(3, 60, 2))
         solid = (ndimage.gaussian_filter(random.standard_normal(shape), random.uniform(0.3, 3)) > 0).astype(np.uint8)
         np.testing.assert_array_equal(_without_holes(solid), ndimage.binary_fill_holes(solid))
+
+
+def test_heads_are_like_heads_and_photographs_are_not():
+    for seed in range(40):
+        phantom = draw_phantom(seed, size=96)
+        for image in (phantom.ct, phantom.mri):
+            assert not unlike_a_head(head_mask(image))
+    for name in ("camera", "chelsea", "coins", "page", "text", "grass", "gravel", "coffee", "clock", "rocket"):
+        photograph = rgb2gray(getattr(skimage.data, name)()) if name in ("chelsea", "coffee", "rocket") else None
+        gray = getattr(skimage.data, name)() / 255.0 if photograph is None else photograph
+        assert unlike_a_head(head_mask(gray.astype(np.float32))), name
+    assert unlike_a_head(np.zeros((9, 9), bool)) == "nothing stands out from the background"
+
+
+def test_few_real_slices_are_unlike_heads(real_data):
+    files = sorted(file for file in (real_data / "ct_mri_unpaired").rglob("*.*") if file.suffix in (".png", ".jpg"))
+    odd = [bool(unlike_a_head(head_mask(read_picture(file).spread().scaled()))) for file in files[::20]]
+    assert len(odd) > 100 and np.mean(odd) < 0.03

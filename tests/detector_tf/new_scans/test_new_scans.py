@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import skimage.data
 import tensorflow as tf
 from PIL import Image
 from pydicom.dataset import Dataset
@@ -174,8 +175,11 @@ def test_verdicts_are_those_of_the_detector(train, classifying, class_folders, s
     for number, head in enumerate(heads):
         save(folder / f"h{number}.png", head)
     save(folder / "blank.png", np.zeros((48, 48), np.uint8))
+    save(folder / "text.png", skimage.data.text())
     assert train("--run", classifying, "--predict", folder, "--output", tmp_path / "out") == 0
-    assert "no head found in 1 of 4 pictures, which get no verdict" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "no head found in 1 of 5 pictures, which get no verdict" in said
+    assert "1 pictures are unlike a head (text.png: it fills the picture" in said
     rows = {row["input"]: row for row in _rows(tmp_path / "out" / "verdicts.csv")}
     detector = load_detector(classifying)
     wanted = detector.probabilities([Picture(head) for head in heads])
@@ -185,6 +189,7 @@ def test_verdicts_are_those_of_the_detector(train, classifying, class_folders, s
         assert row["predicted"] == detector.classes[int(chances[1] >= detector.threshold)]
         assert float(row["threshold"]) == detector.threshold
     assert rows["blank.png"]["predicted"] == NO_HEAD and rows["blank.png"]["p_yes"] == ""
+    assert rows["text.png"]["unlike"] and not rows["h0.png"]["unlike"]
     assert (tmp_path / "out" / "verdicts.png").stat().st_size > 5000
 
 
