@@ -32,7 +32,7 @@ ON_KERAS := tests/test_lanes.py tests/common_tf/backbones tests/common_tf/runs $
   tests/cyclegan_tf/test_networks.py tests/cyclegan_tf/test_losses.py tests/cyclegan_tf/test_systems.py \
   tests/cyclegan_tf/test_projected.py tests/cyclegan_tf/test_start.py tests/detector_tf
 
-.PHONY: demo test test-more test-other test-suite lint bench clean
+.PHONY: demo test test-more test-other campaign test-suite lint bench clean
 
 demo: $(INSTALLED)
 	$(SAY)
@@ -53,6 +53,12 @@ test-more: $(INSTALLED)
 	$(SAY)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m more
 	@$(if $(OTHER),$(MAKE) LANE=$(OTHER) PYTHON='$(PYTHON)' test-other,echo "the other lane wants Python 3.10 or 3.11: not run")
+
+# Attempts to break it on purpose: damaged files by the thousand, SIGKILLs by the hundred. 90 minutes on two cores.
+campaign: $(INSTALLED)
+	$(SAY)
+	$(BIN)/python -m tests.campaigns.mutations
+	$(BIN)/python -m tests.campaigns.kills
 
 test-other: $(INSTALLED)
 	$(SAY)

@@ -1,12 +1,16 @@
 """Near-duplicate groups: files that show the same slice must stand on the same side of a split."""
 
+import os
+import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy.fft import dctn
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from common_tf.progress import progress
 from common_tf.sources.scanning import Scan
 
 SAME_HASH_BITS = 4
@@ -14,7 +18,9 @@ SIMILAR_HASH_BITS = 10
 SIMILAR_CORRELATION = 0.95
 _BLOCK = 512
 _TILE = 2048
-_SKETCH = 16
+_SKETCH = 24
+_THREADS = os.cpu_count() or 1
+_LARGE = 2**26
 _ROUNDING = 1e-3
 
 
@@ -46,25 +52,30 @@ def near_duplicate_pairs(files: Sequence[Scan], *, joined: np.ndarray | None = N
     labels = np.unique([file.label for file in files], return_inverse=True)[1]
     together = np.full(count, -1) if joined is None else np.asarray(joined)
     sketches = Sketches(files)
-    pairs = [_copies(files)]
-    for start in range(0, count, _TILE):
-        for other in range(start, count, _TILE):
-            rows, columns = slice(start, start + _TILE), slice(other, other + _TILE)
-            for flip, theirs in ((False, hashes), (True, mirrored)):
-                # 64 less twice the number of bits that differ.
-                alike = hashes[rows] @ theirs[columns].T
-                flat = np.flatnonzero(alike >= 64 - 2 * SIMILAR_HASH_BITS)
-                first, second = np.divmod(flat, alike.shape[1])
-                near = alike.ravel()[flat]
-                first, second = first + start, second + other
-                wanted = (first < second) & ((together[first] != together[second]) | (together[first] < 0))
-                first, second, near = first[wanted], second[wanted], near[wanted]
-                same = (near >= 64 - 2 * SAME_HASH_BITS) & (labels[first] == labels[second])
-                if flip:
-                    same[:] = False  # of a mirror image the hash alone says too little
-                same[~same] = sketches.alike(first[~same], second[~same], flip=flip)
-                pairs.append(np.stack([first[same], second[same]], axis=1))
-    return np.unique(np.concatenate(pairs), axis=0)
+
+    def of_tile(tile: tuple[int, int]) -> np.ndarray:
+        rows, columns = (slice(start, start + _TILE) for start in tile)
+        pairs = []
+        for flip, theirs in ((False, hashes), (True, mirrored)):
+            # 64 less twice the number of bits that differ.
+            alike = hashes[rows] @ theirs[columns].T
+            flat = np.flatnonzero(alike >= 64 - 2 * SIMILAR_HASH_BITS)
+            first, second = np.divmod(flat, alike.shape[1])
+            near = alike.ravel()[flat]
+            first, second = first + tile[0], second + tile[1]
+            wanted = (first < second) & ((together[first] != together[second]) | (together[first] < 0))
+            first, second, near = first[wanted], second[wanted], near[wanted]
+            same = (near >= 64 - 2 * SAME_HASH_BITS) & (labels[first] == labels[second])
+            if flip:
+                same[:] = False  # of a mirror image the hash alone says too little
+            same[~same] = sketches.alike(first[~same], second[~same], flip=flip)
+            pairs.append(np.stack([first[same], second[same]], axis=1))
+        return np.concatenate(pairs)
+
+    tiles = [(start, other) for start in range(0, count, _TILE) for other in range(start, count, _TILE)]
+    with ThreadPoolExecutor(_THREADS) as pool:  # NumPy releases Python's lock
+        found = list(progress(pool.map(of_tile, tiles), total=len(tiles), words="comparing the slices"))
+    return np.unique(np.concatenate([_copies(files), *found]), axis=0)
 
 
 class Sketches:
@@ -78,14 +89,22 @@ class Sketches:
     """
 
     def __init__(self, files: Sequence[Scan]):
-        self._files = files
-        self._coarse = np.empty((len(files), _SKETCH**2), np.float32)
-        for start in range(0, len(files), _BLOCK):
-            flat = self._standardised(np.arange(start, min(start + _BLOCK, len(files))))
-            side = round(flat.shape[1] ** 0.5)
-            waves = dctn(flat.reshape(-1, side, side), axes=(1, 2), norm="ortho")[:, :_SKETCH, :_SKETCH]
-            self._coarse[start : start + _BLOCK] = waves.reshape(len(waves), -1)
-        self._rest = np.sqrt(np.maximum(0.0, 1.0 - (self._coarse**2).sum(axis=1)))
+        count = len(files)
+        pixels = int(np.asarray(files[0].thumbnail).size) if files else 0
+        self._pixels = _room((count, pixels), np.uint8)
+        self._coarse = _room((count, _SKETCH**2), np.float32)
+        self._rest, self._mean, self._length = (np.empty(count, np.float32) for _ in range(3))
+        for start in range(0, count, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            images = np.stack([np.asarray(file.thumbnail) for file in files[part]])
+            flat = images.reshape(len(images), -1)
+            self._pixels[part] = flat
+            self._mean[part] = flat.mean(axis=1)
+            self._length[part] = np.linalg.norm(flat - flat.mean(axis=1, keepdims=True), axis=1)
+            waves = dctn(standardised(images).reshape(images.shape), axes=(1, 2), norm="ortho")
+            self._coarse[part] = waves[:, :_SKETCH, :_SKETCH].reshape(len(waves), -1)
+            self._rest[part] = np.sqrt(np.maximum(0.0, 1.0 - (self._coarse[part] ** 2).sum(axis=1)))
+        self._length = np.maximum(self._length, 1e-6)
         self._turned = np.tile(np.where(np.arange(_SKETCH) % 2, -1, 1), _SKETCH).astype(np.float32)
 
     def alike(self, first: np.ndarray, second: np.ndarray, *, flip: bool) -> np.ndarray:
@@ -98,13 +117,23 @@ class Sketches:
             bound = np.einsum("ij,ij->i", self._coarse[i] * turn, self._coarse[j]) + self._rest[i] * self._rest[j]
             possible = np.flatnonzero(bound >= SIMILAR_CORRELATION - _ROUNDING)
             if possible.size:
-                one, other = self._standardised(i[possible]), self._standardised(j[possible], flip=flip)
-                found[start + possible] = (one * other).sum(axis=1) >= SIMILAR_CORRELATION
+                found[start + possible] = self._correlation(i[possible], j[possible], flip) >= SIMILAR_CORRELATION
         return found
 
-    def _standardised(self, chosen: np.ndarray, *, flip: bool = False) -> np.ndarray:
-        images = np.stack([np.asarray(self._files[k].thumbnail) for k in chosen.tolist()])
-        return standardised(images[:, :, ::-1] if flip else images)
+    def _correlation(self, i: np.ndarray, j: np.ndarray, flip: bool) -> np.ndarray:
+        one, other = self._pixels[i].astype(np.float32), self._pixels[j]
+        if flip:
+            side = round(other.shape[1] ** 0.5)
+            other = other.reshape(-1, side, side)[:, :, ::-1].reshape(len(other), -1)
+        one -= self._mean[i, None]  # which leaves nothing of the other's mean in the product
+        return np.einsum("ij,ij->i", one, other.astype(np.float32)) / (self._length[i] * self._length[j])
+
+
+def _room(shape: tuple[int, int], kind: type) -> np.ndarray:
+    """An array, of many files in a file without a name: its memory is given back where others want it."""
+    if np.prod(shape) * np.dtype(kind).itemsize < _LARGE:
+        return np.empty(shape, kind)
+    return np.memmap(tempfile.TemporaryFile(), kind, "w+", shape=shape)
 
 
 def _copies(files: Sequence[Scan]) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 import gzip
 import io
+import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import nibabel
 import numpy as np
@@ -19,6 +21,8 @@ _SPACE = 7
 _MILLIMETRES = {1: 1000.0, 3: 0.001}
 """By the header's unit of space: metres and micrometres; 2 is mm, 0 unknown."""
 _MAGIC = {344: (b"n+1\0", b"ni1\0"), 4: (b"n+2\0", b"ni2\0")}
+_START = 4096
+_LARGEST_BYTES = 8 * 2**30
 _HEADER = 348
 
 
@@ -114,9 +118,10 @@ def write_nifti(path: Path, volume: Volume, *, description: str = "") -> None:
 
 def _opened(path: Path) -> nibabel.Nifti1Pair:
     try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP):
-            content = gzip.decompress(content)
+        with open(path, "rb") as stream:
+            packed = stream.read(2) == _GZIP
+            stream.seek(0)
+            content = _unpacked(stream) if packed else stream.read()
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BadVolume(f"truncated or corrupt ({one_line(error)})") from error
     except OSError as error:
@@ -125,9 +130,8 @@ def _opened(path: Path) -> nibabel.Nifti1Pair:
         raise BadVolume("not a NIfTI file")
     if any(content[place : place + 4] == magic[1] for place, magic in _MAGIC.items()):
         raise BadVolume("a NIfTI file in two parts (.hdr and .img); save it as .nii or .nii.gz")
-    kind = nibabel.Nifti1Image if content[344:348] == _MAGIC[344][0] else nibabel.Nifti2Image
     try:
-        return kind.from_stream(io.BytesIO(content))
+        return _kind(content).from_stream(io.BytesIO(content))
     except (
         ImageFileError,
         HeaderDataError,
@@ -139,3 +143,25 @@ def _opened(path: Path) -> nibabel.Nifti1Pair:
         OverflowError,
     ) as error:
         raise BadVolume(f"a damaged header ({one_line(error)})") from error
+
+
+def _kind(content: bytes) -> type[nibabel.Nifti1Image]:
+    return nibabel.Nifti1Image if content[344:348] == _MAGIC[344][0] else nibabel.Nifti2Image
+
+
+def _unpacked(stream: BinaryIO) -> bytes:
+    """A packed file up to the end of the voxels that its header announces: a few bytes can unpack to any size."""
+    with gzip.open(stream) as unpacked:
+        start = unpacked.read(_START)
+        if not is_nifti(start):
+            return start
+        try:
+            header = _kind(start).header_class.from_fileobj(io.BytesIO(start), check=False)
+            shape = [max(1, int(side)) for side in header.get_data_shape()]
+            end = int(header.get_data_offset()) + math.prod(shape) * header.get_data_dtype().itemsize
+        except (HeaderDataError, ValueError, TypeError, KeyError, OverflowError):
+            return start  # whatever is wrong with it is said by who reads it
+        refuse_size(tuple(shape[:3]))
+        if end > _LARGEST_BYTES:
+            raise BadVolume(f"announces {end / 2**30:.0f} GB, more than {_LARGEST_BYTES >> 30} GB that are read")
+        return start + unpacked.read(max(0, end - len(start)))

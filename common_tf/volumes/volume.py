@@ -112,7 +112,7 @@ class Volume:
 
 def one_line(error: Exception) -> str:
     """What a library says of a damaged file, short and without line breaks."""
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def same_grid(first: Volume, second: Volume) -> bool:

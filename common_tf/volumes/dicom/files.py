@@ -79,9 +79,9 @@ def interpreting(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (BadVolume, MemoryError):
+    except BadVolume:
         raise
-    except Exception as error:
+    except Exception as error:  # a damaged length asks for more memory than there is
         raise BadVolume(f"{path.name}: truncated or corrupt DICOM ({one_line(error)})") from error
 
 

@@ -5,9 +5,10 @@ import nibabel
 import numpy as np
 import pytest
 
+from common_tf.volumes import nifti
 from common_tf.volumes.nifti import is_nifti, read_nifti, write_nifti
 from common_tf.volumes.planes import slices_of
-from common_tf.volumes.volume import BadVolume
+from common_tf.volumes.volume import BadVolume, Volume
 
 _FILES = Path(nibabel.__file__).parent / "tests" / "data"
 _VOLUMES = {
@@ -138,3 +139,23 @@ def test_damaged_files_are_refused_in_a_line(marked, tmp_path):
     with pytest.raises(BadVolume, match="too many"):
         read_nifti(tmp_path / "huge")
     assert is_nifti(plain) and is_nifti(packed) and not is_nifti(b"\x1f\x8bxx") and not is_nifti(b"")
+
+
+def test_what_a_packed_file_holds_beyond_its_voxels_is_not_unpacked(tmp_path, monkeypatch):
+    """A few bytes can unpack to any size; a header can announce any."""
+    volume = Volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5), np.diag([2.0, 2.0, 2.0, 1.0]))
+    write_nifti(tmp_path / "v.nii", volume)
+    content = (tmp_path / "v.nii").read_bytes()
+    (tmp_path / "bomb.nii.gz").write_bytes(gzip.compress(content + bytes(50_000_000)))
+    with open(tmp_path / "bomb.nii.gz", "rb") as stream:
+        assert len(nifti._unpacked(stream)) <= max(4096, len(content))
+    np.testing.assert_array_equal(read_nifti(tmp_path / "bomb.nii.gz")[0].voxels, volume.voxels)
+    header = bytearray(content)
+    header[40:56] = np.array([3, 32000, 32000, 32000, 1, 1, 1, 1], "<i2").tobytes()
+    (tmp_path / "large.nii.gz").write_bytes(gzip.compress(bytes(header)))
+    with pytest.raises(BadVolume, match="32000"):
+        read_nifti(tmp_path / "large.nii.gz")
+    header[40:56] = np.array([4, 512, 512, 512, 32000, 1, 1, 1], "<i2").tobytes()
+    (tmp_path / "long.nii.gz").write_bytes(gzip.compress(bytes(header)))
+    with pytest.raises(BadVolume, match="announces"):
+        read_nifti(tmp_path / "long.nii.gz", number=0)

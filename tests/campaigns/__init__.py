@@ -1,0 +1,1 @@
+"""Attempts to break it on purpose, longer than a test may take; `make campaign` runs them."""
