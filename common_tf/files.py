@@ -78,7 +78,16 @@ def visible_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
-        yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
+        here = Path(place)
+        yield from (here / name for name in sorted(names) if not name.startswith("."))
+
+
+def place_in(folder: Path, path: Path) -> str:
+    """Of a file that `visible_files` found in a folder, where in it, ``/`` between parts.
+
+    As ``path.relative_to(folder).as_posix()``, which takes seconds for a hundred thousand files.
+    """
+    return str(path).removeprefix(f"{str(folder).rstrip(os.sep)}{os.sep}").replace(os.sep, "/")
 
 
 def _refuse(error: OSError) -> None:

@@ -14,13 +14,13 @@ from common_tf import lite0
 from common_tf.errors import UserError
 
 _STORAGE = "https://storage.googleapis.com/"
-# Where keras.applications 2.15 has them, without their classifiers.
-_FOLDERS = {
-    "vgg16": "tensorflow/keras-applications/vgg16/",
-    "vgg19": "tensorflow/keras-applications/vgg19/",
-    "resnet50": "tensorflow/keras-applications/resnet/",
-    "inception_v3": "tensorflow/keras-applications/inception_v3/",
-    "efficientnetb3": "keras-applications/",
+# Where keras.applications 2.15 has them, without their classifiers, and their MD5, as it has them too.
+_DOWNLOADS = {
+    "vgg16": ("tensorflow/keras-applications/vgg16/", "6d6bbae143d832006294945121d1f1fc"),
+    "vgg19": ("tensorflow/keras-applications/vgg19/", "253f8cb515780f3b799900260a226db6"),
+    "resnet50": ("tensorflow/keras-applications/resnet/", "4d473c1dd8becc155b73f8504c6f6626"),
+    "inception_v3": ("tensorflow/keras-applications/inception_v3/", "bcbd6486424b2319ff4ef7d526e38f63"),
+    "efficientnetb3": ("keras-applications/", "af6d107764bb5b1abb91932881670226"),
 }
 
 
@@ -56,9 +56,15 @@ def load_imagenet(
     try:
         if not file.is_file():
             # Keras announces its download on standard output.
+            folder, digest = _DOWNLOADS[name]
             with contextlib.redirect_stdout(io.StringIO()):
                 tf.keras.utils.get_file(
-                    stored, f"{_STORAGE}{_FOLDERS[name]}{stored}", cache_subdir="models", cache_dir=str(home)
+                    stored,
+                    f"{_STORAGE}{folder}{stored}",
+                    cache_subdir="models",
+                    cache_dir=str(home),
+                    file_hash=digest,
+                    hash_algorithm="md5",
                 )
         reason = "the file is damaged or of another network"
         return build(str(file))

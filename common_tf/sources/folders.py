@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common_tf.errors import UserError
+from common_tf.files import place_in
 from common_tf.pictures.readers import extensions, read_file
 from common_tf.sources.listing import Listing, folders_finding, list_pictures, others_finding
 from common_tf.sources.patients import with_patients
@@ -104,7 +105,7 @@ def existing_folder(root: Path) -> Path:
 
 def single_case(path: Path, root: Path, *, label: str, given_split: str) -> Case:
     """A case of one file."""
-    name = path.relative_to(root).as_posix()
+    name = place_in(root, path)
 
     def load() -> Loaded:
         picture, facts = read_file(path)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common_tf.errors import UserError
-from common_tf.files import visible_files
+from common_tf.files import place_in, visible_files
 from common_tf.pictures.readers import extensions
 from common_tf.sources.source import listed
 from common_tf.splits.finding import Finding
@@ -51,7 +51,7 @@ def list_pictures(folder: Path, *, recursive: bool = True) -> Listing:
             paths.append(path)
         elif path.name not in EXPECTED:
             others[ending] += 1
-    return Listing(sorted(paths, key=lambda path: path.relative_to(folder).as_posix()), others)
+    return Listing(sorted(paths, key=lambda path: place_in(folder, path)), others)
 
 
 def by_stem(folder: Path, paths: Sequence[Path]) -> dict[str, Path]:

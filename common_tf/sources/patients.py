@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from common_tf.errors import UserError
@@ -129,29 +130,30 @@ def _look_like_patients(cases: Sequence[Case]) -> list[Finding]:
     """Names such as P03_12.png and P03_13.png, or one folder for each of several series."""
     by_prefix: dict[str, list[str]] = defaultdict(list)
     for case in cases:
-        match = _SLICE_NUMBER.match(PurePosixPath(case.name).stem)
-        folder = PurePosixPath(case.name).parent.as_posix()
+        folder, _, file = case.name.rpartition("/")
+        match = _SLICE_NUMBER.match(file.rpartition(".")[0] or file)
         if match and re.search(r"\d", match["who"]):
             by_prefix[f"{folder}/{match['who'].rstrip('_-. ')}"].append(case.name)
     people = {who: names for who, names in by_prefix.items() if len(names) >= _FEWEST_SLICES}
     if len(people) >= 2 and sum(map(len, people.values())) > len(cases) / 2:
         return [_warning("file names", [who.rsplit("/", 1)[-1] for who in people], people.values())]
-    folders = Counter(PurePosixPath(case.name).parent for case in cases if _own_folders(case))
+    own = cache(_own_folders)
+    folders = Counter(folder for case in cases if own(folder := case.name.rpartition("/")[0], case.labels))
     nested = {folder: count for folder, count in folders.items() if count >= _FEWEST_SLICES}
     if len(nested) >= 3 and sum(nested.values()) > len(cases) / 2:
         counts = [[""] * count for count in nested.values()]
-        return [_warning("folders", [folder.as_posix() for folder in nested], counts)]
+        return [_warning("folders", list(nested), counts)]
     return []
 
 
-def _own_folders(case: Case) -> list[str]:
+def _own_folders(folder: str, labels: tuple[str, ...]) -> list[str]:
     """The folders above a case that are not those of the layout: splits, domains, classes."""
     layout = {
         *SPLIT_FOLDERS,
         *(f"{split}{letter}" for split in SPLIT_FOLDERS for letter in "ab"),
-        *map(str.lower, case.labels),
+        *map(str.lower, labels),
     }
-    return [part for part in PurePosixPath(case.name).parent.parts if part.lower() not in layout]
+    return [part for part in folder.split("/") if part and part.lower() not in layout]
 
 
 def _warning(what: str, who: list[str], names) -> Finding:

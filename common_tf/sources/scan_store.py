@@ -81,7 +81,7 @@ class ScanStore:
         for start in range(0, len(names), _AT_ONCE):
             part = names[start : start + _AT_ONCE]
             places = ",".join("?" * len(part))
-            query = f"SELECT name, state, record FROM scans WHERE name IN ({places})"
+            query = f"SELECT name, state, record FROM scans WHERE name IN ({places})"  # noqa: S608 (question marks only)
             with self._lock:
                 rows = self._base.execute(query, part).fetchall()
             for name, state, record in rows:

@@ -60,7 +60,7 @@ class Scan:
     @property
     def phash_hex(self) -> str:
         """The perceptual hash as 16 hexadecimal digits."""
-        return "" if self.phash is None else str(imagehash.ImageHash(self.phash.reshape(8, 8)))
+        return "" if self.phash is None else np.packbits(self.phash).tobytes().hex()
 
 
 def scan_case(case: Case) -> list[Scan]:

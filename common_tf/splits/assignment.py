@@ -108,13 +108,17 @@ def _draw(splits, groups, eligible, target: str, wanted: int, random: np.random.
     """
     sizes, inside = np.bincount(groups), np.bincount(groups, weights=eligible)
     order = [group for group in random.permutation(np.unique(groups[eligible])) if inside[group] == sizes[group]]
+    quarter = eligible.sum() / 4
     small = [group for group in order if sizes[group] <= max(1, wanted / 3)]
-    others = [group for group in sorted(order, key=lambda group: sizes[group]) if sizes[group] <= eligible.sum() / 4]
+    others = [group for group in sorted(order, key=lambda group: sizes[group]) if sizes[group] <= quarter]
+    by_group, ends = np.argsort(groups, kind="stable"), np.cumsum(sizes)
+    left = int((eligible & (splits == "train")).sum())
     moved = 0
     for group in small or others:
-        left = int((eligible & (splits == "train")).sum())
         if moved >= wanted:
             return
         if left > sizes[group]:
-            splits[groups == group] = target
+            members = by_group[ends[group] - sizes[group] : ends[group]]
+            left -= int((eligible[members] & (splits[members] == "train")).sum())
+            splits[members] = target
             moved += sizes[group]

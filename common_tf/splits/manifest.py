@@ -3,7 +3,8 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from pathlib import Path
 
 from common_tf.errors import UserError
@@ -51,9 +52,8 @@ def write_manifest(path: Path, rows: Sequence[ManifestRow]) -> None:
 def manifest_text(rows: Sequence[ManifestRow]) -> str:
     """The manifest as text, as it stands in the file."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [field.name for field in fields(ManifestRow)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    names = [field.name for field in fields(ManifestRow)]
+    csv.writer(buffer, lineterminator="\n").writerows([names, *map(attrgetter(*names), rows)])
     return buffer.getvalue()
 
 
