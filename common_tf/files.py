@@ -1,5 +1,6 @@
 """Files that are either whole or not there, and JSON that is either good or named."""
 
+import glob
 import json
 import math
 import os
@@ -48,6 +49,8 @@ def staged_folder(output: Path, *, first: str = "") -> Iterator[Path]:
     # Where the folder is there, inside it: it may be another disk than what is above it, or a link.
     hidden = f"{WRITING}{os.getpid()}"
     staging = output / hidden if output.exists() else output.with_name(f"{hidden}-{output.name}")
+    remove_unfinished(output)
+    remove_unfinished(output.parent, f"{WRITING}*-{glob.escape(output.name)}")
     try:
         staging.mkdir()
         yield staging
@@ -58,6 +61,44 @@ def staged_folder(output: Path, *, first: str = "") -> Iterator[Path]:
                 os.replace(file, place)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def refuse_used(output: Path, *, flag: str = "--output") -> None:
+    """Refuses an output that is no new or empty folder; what a killed writer left does not count.
+
+    Raises:
+        UserError: something is there.
+    """
+    is_folder = output.is_dir()
+    if (output.exists() and not is_folder) or (
+        is_folder and any(not item.name.startswith(WRITING) for item in output.iterdir())
+    ):
+        raise UserError(f"{flag} {output}: is in use; give a new folder")
+
+
+def remove_unfinished(folder: Path, pattern: str = f"**/{WRITING}*") -> None:
+    """Removes what writers that were killed have left; what another living process writes stays.
+
+    Args:
+        folder: of the files; may be missing.
+        pattern: of them, relative to the folder.
+    """
+    for item in list(folder.glob(pattern)):
+        writer = item.name.removeprefix(WRITING).split("-")[0]
+        if writer.isdigit() and (int(writer) == os.getpid() or not _is_alive(int(writer))):
+            shutil.rmtree(item, ignore_errors=True) if item.is_dir() else item.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":
+        return True  # there the question would be a signal
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def visible_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:

@@ -43,3 +43,8 @@ def spectral_normalization_base() -> tuple[type, str]:
         warnings.simplefilter("ignore")
         import tensorflow_addons as tfa
     return tfa.layers.SpectralNormalization, "u"
+
+
+def tensorflow_variables(model) -> list:
+    """A network's variables as TensorFlow knows them; those of Keras 3 hold them as their values."""
+    return [variable.value if KERAS_MAJOR >= 3 else variable for variable in model.variables]

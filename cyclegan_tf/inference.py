@@ -28,14 +28,15 @@ class ArrayTranslator:
         dropout: keep dropout on, as pix2pix does for its noise.
 
     Attributes:
+        networks, keeps_dropout: as given.
         parameters: weights of all generators.
     """
 
     def __init__(
         self, networks: Mapping[str, tf.keras.Model], *, channels: int, batch_size: int = 8, dropout: bool = False
     ):
-        self._networks = dict(networks)
-        self._dropout = dropout
+        self.networks = dict(networks)
+        self.keeps_dropout = dropout
         self._graphs: dict[tuple, Callable[[tf.Tensor], tf.Tensor]] = {}
         self.parameters = sum(network.count_params() for network in networks.values())
         self._channels = channels
@@ -54,8 +55,8 @@ class ArrayTranslator:
         """Runs the graph of this shape: norms are computed image by image, which wants batches of a known size."""
         key = direction, tuple(batch.shape)
         if key not in self._graphs:
-            network = self._networks[direction]
-            function = tf.function(lambda images: network(images, training=self._dropout), autograph=False)
+            network = self.networks[direction]
+            function = tf.function(lambda images: network(images, training=self.keeps_dropout), autograph=False)
             self._graphs[key] = function.get_concrete_function(tf.TensorSpec(batch.shape, batch.dtype))
         return self._graphs[key](batch)
 

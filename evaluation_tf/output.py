@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from common_tf.errors import UserError
-from common_tf.files import WRITING, read_json, replace_json, replace_text
+from common_tf.files import WRITING, read_json, remove_unfinished, replace_json, replace_text
 from evaluation_tf.cache import ArrayCache
 
 MARKER_FILE = ".ctmri-report"
@@ -45,7 +45,7 @@ class ReportFolder:
         self._is_new = not marker.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         replace_text(marker, _MARK)
-        self._remove_what_was_killed()
+        remove_unfinished(self.path)
         self._staging = self.path / f"{WRITING}{os.getpid()}"
         self.figures = self._staging / FIGURES
         self.figures.mkdir(parents=True, exist_ok=True)
@@ -105,19 +105,3 @@ class ReportFolder:
         except (AttributeError, KeyError, TypeError) as error:
             raise UserError(f"{file}: is no report; {way_out}") from error
         return [path for path in found if ".." not in path.parts and not path.is_absolute()]
-
-    def _remove_what_was_killed(self) -> None:
-        for item in self.path.glob(f"{WRITING}*"):
-            number = item.name.removeprefix(WRITING)
-            if item.is_dir() and number.isdigit() and not _is_running(int(number)):
-                shutil.rmtree(item, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

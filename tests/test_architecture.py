@@ -10,13 +10,14 @@ import pytest
 from cyclegan_tf.systems import system_names
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PACKAGES = ("common_tf", "cyclegan_tf", "detector_tf", "evaluation_tf", "ctmri")
-SCRIPTS = ("train_cyclegan.py", "train_detector.py", "translate.py", "evaluate.py")
+PACKAGES = ("common_tf", "cyclegan_tf", "detector_tf", "evaluation_tf", "export_tf", "ctmri")
+SCRIPTS = ("train_cyclegan.py", "train_detector.py", "translate.py", "evaluate.py", "export.py")
 _ABOVE = {
-    "common_tf": {"cyclegan_tf", "detector_tf", "evaluation_tf", "ctmri"},
-    "cyclegan_tf": {"detector_tf", "evaluation_tf", "ctmri"},
-    "detector_tf": {"cyclegan_tf", "evaluation_tf", "ctmri"},
-    "evaluation_tf": {"ctmri"},
+    "common_tf": {"cyclegan_tf", "detector_tf", "evaluation_tf", "export_tf", "ctmri"},
+    "cyclegan_tf": {"detector_tf", "evaluation_tf", "export_tf", "ctmri"},
+    "detector_tf": {"cyclegan_tf", "evaluation_tf", "export_tf", "ctmri"},
+    "evaluation_tf": {"export_tf", "ctmri"},
+    "export_tf": {"evaluation_tf", "ctmri"},
 }
 _LONGEST = 400
 

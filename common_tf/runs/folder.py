@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from common_tf.errors import UserError
-from common_tf.files import WRITING, replace_json
+from common_tf.files import WRITING, remove_unfinished, replace_json
 from common_tf.runs.config import config_difference, read_config_file, save_config
 from common_tf.splits.finding import Finding, audit_record
 from common_tf.splits.manifest import MANIFEST_FILE, ManifestRow, manifest_text, write_manifest
@@ -67,6 +67,7 @@ class RunFolder:
         self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()
+        remove_unfinished(self.path)
 
     def __enter__(self) -> "RunFolder":
         return self

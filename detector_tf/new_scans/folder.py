@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.files import replace_text, staged_folder
+from common_tf.files import refuse_used, replace_text, staged_folder
 
 NOTICE = "Made by a neural network. Research only, not for diagnosis."
 
@@ -28,8 +28,7 @@ def new_folder(output: Path, *, source: Path) -> Iterator[Path]:
     output = Path(output).absolute()
     if Path(source).resolve() in (output.resolve(), *output.resolve().parents):
         raise UserError(f"--output {output}: lies inside the scans; give a folder beside them")
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"--output {output}: is in use; give a new folder")
+    refuse_used(output)
     with staged_folder(output) as staging:
         yield staging
 

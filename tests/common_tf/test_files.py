@@ -1,13 +1,25 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from common_tf.errors import UserError
-from common_tf.files import plain, read_json, replace_file, replace_json, replace_text
+from common_tf.files import (
+    WRITING,
+    plain,
+    read_json,
+    refuse_used,
+    remove_unfinished,
+    replace_file,
+    replace_json,
+    replace_text,
+    staged_folder,
+)
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -83,3 +95,42 @@ def test_json_that_cannot_be_read_is_named_with_the_way_out(tmp_path, content, r
 def test_good_json_is_read(tmp_path):
     replace_json(tmp_path / "a.json", {"a": 1})
     assert read_json(tmp_path / "a.json", way_out="") == {"a": 1}
+
+
+def test_what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    alive = os.getppid()
+    for place in ("", "weights"):
+        (tmp_path / place).mkdir(exist_ok=True)
+        for process in (dead.pid, alive, os.getpid()):
+            (tmp_path / place / f"{WRITING}{process}-a.h5").write_text("half")
+    (tmp_path / f"{WRITING}{dead.pid}").mkdir()
+    (tmp_path / f"{WRITING}{dead.pid}" / "b.png").write_text("half")
+    (tmp_path / "a.h5").write_text("whole")
+    remove_unfinished(tmp_path)
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert left == sorted([f"{WRITING}{alive}-a.h5", "a.h5", f"weights/{WRITING}{alive}-a.h5"])
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_staged_folder_comes_whole_and_after_a_kill_too(tmp_path, there):
+    output = tmp_path / "a[b]"
+    if there:
+        output.mkdir()
+    # What a process of the same number left, as in a container where every start has number 7.
+    left = output / f"{WRITING}{os.getpid()}" if there else tmp_path / f"{WRITING}{os.getpid()}-a[b]"
+    left.mkdir()
+    (left / "old.txt").write_text("half")
+    refuse_used(output)
+    with staged_folder(output, first="table.csv") as staging:
+        (staging / "sub").mkdir()
+        (staging / "sub" / "x.txt").write_text("x")
+        (staging / "table.csv").write_text("t")
+    assert sorted(path.name for path in output.rglob("*") if path.is_file()) == ["table.csv", "x.txt"]
+    with pytest.raises(RuntimeError), staged_folder(output) as staging:
+        (staging / "y.txt").write_text("y")
+        raise RuntimeError
+    assert not (output / "y.txt").exists() and not list(tmp_path.rglob(f"{WRITING}*"))
+    with pytest.raises(UserError, match="is in use"):
+        refuse_used(output)
