@@ -80,8 +80,14 @@ def add_profile_flag(parser: argparse.ArgumentParser) -> None:
     """``--profile``, for `common_tf.runs.profile.Profile`."""
     parser.add_argument(
         "--profile",
-        type=int,
+        type=_steps,
         default=0,
         metavar="STEPS",
         help="profile so many steps of this start for TensorBoard, after the first ten",
     )
+
+
+def _steps(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text}: wants a number of steps")
+    return int(text)

@@ -15,6 +15,8 @@ from common_tf.errors import UserError
 WRITING = ".writing-"
 """How names of files begin that are not yet whole."""
 
+_LIVE: set[Path] = set()
+
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Writes a file under a temporary name in the same folder and renames it.
@@ -38,7 +40,7 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
 
 @contextmanager
 def staged_folder(output: Path, *, first: str = "") -> Iterator[Path]:
-    """A folder to write into; what is in it at the end is moved into the output, file by file.
+    """A folder to write into, which becomes the output at its end, or whose files are moved into one that is there.
 
     Args:
         output: made if it is not there.
@@ -51,16 +53,25 @@ def staged_folder(output: Path, *, first: str = "") -> Iterator[Path]:
     staging = output / hidden if output.exists() else output.with_name(f"{hidden}-{output.name}")
     remove_unfinished(output)
     remove_unfinished(output.parent, f"{WRITING}*-{glob.escape(output.name)}")
+    moving = False
     try:
         staging.mkdir()
+        _LIVE.add(staging)
         yield staging
+        moving = True
+        if not output.exists():
+            os.replace(staging, output)
+            return
         for file in sorted(staging.rglob("*"), key=lambda file: (file.name != first, file)):
             if file.is_file():
                 place = output / file.relative_to(staging)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, place)
+        moving = False
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        _LIVE.discard(staging)
+        if not moving:  # what a full disk or Ctrl-C leaves half-way is still there
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def refuse_used(output: Path, *, flag: str = "--output") -> None:
@@ -85,6 +96,8 @@ def remove_unfinished(folder: Path, pattern: str = f"**/{WRITING}*") -> None:
     """
     for item in list(folder.glob(pattern)):
         writer = item.name.removeprefix(WRITING).split("-")[0]
+        if item in _LIVE:
+            continue
         if writer.isdigit() and (int(writer) == os.getpid() or not _is_alive(int(writer))):
             shutil.rmtree(item, ignore_errors=True) if item.is_dir() else item.unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 """Exporting a run: files, what must be known of them, an example for each, and how well they agree with the run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from common_tf.pictures.preparation import prepare
 from common_tf.pictures.readers import read_file
 from common_tf.quiet import stderr_held_back
 from common_tf.sources.inputs import picture_inputs
+from common_tf.volumes.windows import is_ct
 from export_tf.formats import load, save
 from export_tf.networks import Network, networks_of
 
-_COMPARED = 8
-_CALIBRATED = 64
+_DRAWN = 16
+_CALIBRATED = 128
 _AGREES = 5e-4
 _IMPORTS = {
     "savedmodel": ("tensorflow", "import tensorflow as tf\n"),
@@ -42,7 +44,7 @@ def export_run(run: Path, output: Path, *, kind: str, quantise: str = "none", ca
         output: a new folder: the network, ``NAME.json`` and ``example_NAME.py`` for each.
         kind: of `export_tf.formats.FORMATS`.
         quantise: of `export_tf.formats.QUANTISATIONS`.
-        calibrate: folder of pictures, for ``int8``.
+        calibrate: folder of pictures, for ``int8``; of a translator with a folder for each source domain.
 
     Raises:
         UserError: no such run, a folder in use, a format or calibration that cannot be had. Nothing is written then.
@@ -56,23 +58,25 @@ def export_run(run: Path, output: Path, *, kind: str, quantise: str = "none", ca
             "--quantise int8 and --calibrate DIR: want each other; the one needs pictures to find its scales"
         )
     networks = networks_of(run)
-    pictures = _calibration(calibrate) if calibrate is not None else None
+    squares_of = {network.name: _squares(network, calibrate) for network in networks}
     lines = []
     with staged_folder(output) as folder:
         for network in networks:
-            squares = _squares(network, pictures)
-            path = save(network, folder, kind, quantise=quantise, calibration=squares[:_CALIBRATED])
-            error = _largest_difference(network, path, kind, squares[:_COMPARED])
-            if quantise == "none" and not error <= _AGREES:
+            # Every other one finds the scales, and the rest says what they cost.
+            found, compared = squares_of[network.name][::2], squares_of[network.name][1::2]
+            path = save(network, folder, kind, quantise=quantise, calibration=found)
+            error, mean = _differences(network, path, kind, compared)
+            if not error <= (_AGREES if quantise == "none" else np.inf):
                 raise UserError(
                     f"{network.name}: as {kind} its outputs differ by {error:.1e} from the run's; not exported"
                 )
             about = {**network.description, "file": path.name, "format": kind, "quantised": quantise}
-            replace_json(folder / f"{network.name}.json", {**about, "largest_difference_from_the_run": error})
+            about |= {"largest_difference_from_the_run": error, "mean_difference": mean}
+            replace_json(folder / f"{network.name}.json", about)
             replace_text(folder / f"example_{network.name}.py", _example(network, path.name, kind))
             lines.append(
-                f"{network.name}: {path.name}, {_megabytes(path):.1f} MB; outputs differ by at most {error:.1e} of 1 "
-                f"from the run's ({len(squares[:_COMPARED])} squares)"
+                f"{network.name}: {path.name}, {_megabytes(path):.1f} MB; outputs differ by at most {error:.1e} of 1, "
+                f"{mean:.1e} in the mean, from the run's ({len(compared)} squares)"
             )
     print("\n".join([*lines, f"exported to {output} (research only, not for diagnosis)"]))
 
@@ -82,38 +86,46 @@ def _megabytes(path: Path) -> float:
     return sum(file.stat().st_size for file in files) / 1e6
 
 
-def _calibration(folder: Path) -> Sequence[Path]:
-    paths = picture_inputs(folder, flag="--calibrate").paths
-    return [paths[k] for k in np.unique(np.linspace(0, len(paths) - 1, _CALIBRATED).astype(int))]
-
-
-def _squares(network: Network, pictures: Sequence[Path] | None) -> list[np.ndarray]:
+def _squares(network: Network, calibrate: Path | None) -> list[np.ndarray]:
     """Squares of the network's side: of given pictures, else drawn heads."""
-    if pictures is None:
-        return [draw_phantom(seed, size=network.side).mri.astype(np.float32) for seed in range(_COMPARED)]
-    found = []
-    for path in pictures:
-        picture, facts = read_file(path)
-        preparation = network.preparation.for_files({path.name: facts}, name=network.name)
-        found.append(prepare(picture, preparation, size=network.side).pixels)
-    return found
+    if calibrate is None:
+        heads = [draw_phantom(seed, size=network.side) for seed in range(_DRAWN)]
+        return [head.ct if is_ct(network.source) else head.mri for head in heads]
+    folder = calibrate / network.source if network.source else calibrate
+    if network.source and not folder.is_dir():
+        raise UserError(f"--calibrate {calibrate}: has no folder {network.source}, whose pictures {network.name} gets")
+    inputs = picture_inputs(folder, flag="--calibrate")
+    if len(inputs.paths) < 2:
+        raise UserError(f"--calibrate {folder}: holds one picture; wants two or more, some dozen are better")
+    chosen = np.unique(np.linspace(0, len(inputs.paths) - 1, _CALIBRATED).astype(int))
+    some = replace(inputs, paths=[inputs.paths[k] for k in chosen])
+    preparation = network.preparation.for_files(some.facts(), name=network.source or "slice")
+    pictures = [read_file(path, may_be_constant=True)[0] for path in some.paths]
+    return [prepare(picture, preparation, size=network.side).pixels for picture in pictures]
 
 
-def _largest_difference(network: Network, path: Path, kind: str, squares: Sequence[np.ndarray]) -> float:
+def _differences(network: Network, path: Path, kind: str, squares: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The largest and the mean difference of the file's outputs from the run's."""
     with stderr_held_back():
         run = load(path, kind)
-    return max(float(np.abs(run(square) - network(square)).max()) for square in squares)
+    found = [np.abs(run(square) - network(square)) for square in squares]
+    return max(float(one.max()) for one in found), float(np.mean([one.mean() for one in found]))
 
 
 def _example(network: Network, file: str, kind: str) -> str:
     template = Path(__file__).with_name("example.py.txt").read_text(encoding="utf-8")
     runtime, imports = _IMPORTS[kind]
+    preparation = network.preparation
     if network.is_picture:
         result = " result.png"
         ending = "Image.fromarray(np.round(np.clip(output[..., 0], 0, 1) * 255).astype(np.uint8)).save(sys.argv[2])"
     else:
         result = ""
         ending = f"print(dict(zip({network.description['classes']!r}, output.round(3).tolist())))"
+    half = "max(gray.shape) / 2"
+    if preparation.framing == "head":
+        half = f"0.54 * max(np.ptp(rows) + 1, np.ptp(columns) + 1, {preparation.reference:.4f} * max(gray.shape))"
+    middle = "rows.mean(), columns.mean()" if preparation.framing == "head" else "gray.shape[0] / 2, gray.shape[1] / 2"
     return template.format(
         file=file,
         name=network.name,
@@ -121,6 +133,10 @@ def _example(network: Network, file: str, kind: str) -> str:
         runtime=runtime,
         imports=imports,
         side=network.side,
+        low=preparation.low,
+        high=preparation.high,
+        half=half,
+        middle=middle,
         result=result,
         run=_RUNS[kind].format(file=file),
         ending=ending,

@@ -1,7 +1,9 @@
 """The files, and the outputs that they give."""
 
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import tensorflow as tf
@@ -37,13 +39,25 @@ def save(network: Network, folder: Path, kind: str, *, quantise: str, calibratio
         tf.saved_model.save(module, str(path), signatures=module.__call__)
         return path
     path = folder / f"{network.name}.{kind}"
+    if kind == "onnx":
+        _package("tf2onnx")
     try:
         with stderr_held_back():
             content = _tflite(network, quantise, calibration) if kind == "tflite" else _onnx(network)
-    except ImportError as error:
-        raise UserError(f"--format onnx: wants further packages: pip install {ONNX_PACKAGES}") from error
+    except OSError:
+        raise
+    except Exception as error:  # converters raise many kinds
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{network.name}: cannot be written as {kind} ({reason})") from error
     path.write_bytes(content)
     return path
+
+
+def _package(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (ImportError, AttributeError) as error:  # the latter of onnx 1.19 beside TensorFlow 2.15
+        raise UserError(f"--format onnx: wants further packages: pip install {ONNX_PACKAGES}") from error
 
 
 def _tflite(network: Network, quantise: str, calibration: Sequence[np.ndarray]) -> bytes:
@@ -63,11 +77,9 @@ def _tflite(network: Network, quantise: str, calibration: Sequence[np.ndarray]) 
 
 
 def _onnx(network: Network) -> bytes:
-    import tf2onnx
-
     module = network.module
     signature = [tf.TensorSpec((1, network.side, network.side, 1), tf.float32, name="image")]
-    model, _ = tf2onnx.convert.from_function(module.__call__, input_signature=signature, opset=_OPSET)
+    model, _ = _package("tf2onnx").convert.from_function(module.__call__, input_signature=signature, opset=_OPSET)
     return model.SerializeToString()
 
 
@@ -91,10 +103,7 @@ def load(path: Path, kind: str) -> Run:
             return interpreter.get_tensor(made)[0]
 
         return run
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise UserError(f"--format onnx: wants further packages: pip install {ONNX_PACKAGES}") from error
+    onnxruntime = _package("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,7 +1,7 @@
 """What of a run is exported: each network as a function from one square in [0, 1], and what must be known of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Network:
         function: ``(1, side, side, 1)`` float32 in [0, 1] to ``(1, side, side, 1)`` in [0, 1], or to probabilities
             ``(1, classes)``.
         variables: of the function; a file holds what it can find.
+        source: domain of its pictures, of a translator; ``""`` elsewhere.
         preparation: from a picture to its square.
         description: what stands in its json.
         is_picture: whether its output is one.
@@ -45,6 +46,7 @@ class Network:
     side: int
     function: Callable[[tf.Tensor], tf.Tensor]
     variables: Sequence[tf.Variable]
+    source: str
     preparation: Preparation
     description: Mapping[str, Any]
     is_picture: bool
@@ -99,14 +101,18 @@ def _translators(run: Path) -> list[Network]:
             "input": _input(translator.preparations[source], side),
             "output_values": _values(translator.preparations[target]),
         }
-        found.append(
-            Network(words, side, function, tensorflow_variables(network), translator.preparations[source], about, True)
-        )
+        preparation, variables = translator.preparations[source], tensorflow_variables(network)
+        found.append(Network(words, side, function, variables, source, preparation, about, is_picture=True))
     return found
 
 
 def _detector(run: Path) -> Network:
     detector = load_detector(run)
+    if detector.source.enhancement.is_on:
+        raise UserError(
+            f"{run}: sees pictures through a median filter or CLAHE, which is not part of its network; such a run is "
+            "not exported"
+        )
     model, side, channels = detector.model, detector.source.size, detector.model.input.shape[-1]
 
     def function(image: tf.Tensor) -> tf.Tensor:
@@ -121,9 +127,11 @@ def _detector(run: Path) -> Network:
         "classes": list(detector.classes),
         "threshold": detector.threshold if len(detector.classes) == 2 else None,
         "temperature": detector.temperature,
-        "input": {**_input(detector.source.preparation, side), "enhancement": asdict(detector.source.enhancement)},
+        "input": _input(detector.source.preparation, side),
     }
-    return Network("detector", side, function, tensorflow_variables(model), detector.source.preparation, about, False)
+    return Network(
+        "detector", side, function, tensorflow_variables(model), "", detector.source.preparation, about, False
+    )
 
 
 def _segmenter(run: Path) -> Network:
@@ -140,7 +148,9 @@ def _segmenter(run: Path) -> Network:
         "output": "probability of lesion, pixel by pixel; above .5 is lesion; not for diagnosis",
         "input": _input(segmenter.source.preparation, side),
     }
-    return Network("segmenter", side, function, tensorflow_variables(model), segmenter.source.preparation, about, True)
+    return Network(
+        "segmenter", side, function, tensorflow_variables(model), "", segmenter.source.preparation, about, True
+    )
 
 
 def _input(preparation: Preparation, side: int) -> dict[str, Any]:

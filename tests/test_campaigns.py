@@ -16,7 +16,7 @@ _NAMES = [pytest.param(name, marks=pytest.mark.more if name in _SLOW else ()) fo
 def test_damaged_files_are_read_or_refused_in_a_line(name):
     found = attack(name, KINDS[name], 25, seed=1, keep=None)
     assert found["lost"] == 0 and found.total() == 25
-    assert found["refused"] > 0 or name == "bmp"
+    assert found["refused"] > 0 or name in ("bmp", "checkpoint")  # an older checkpoint is taken
 
 
 def test_changes_change_and_follow_from_the_seed():

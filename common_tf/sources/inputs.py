@@ -40,7 +40,7 @@ class PictureInputs:
         own = [
             path
             for path in self.paths
-            if not path.stem.endswith(suffix) or path.with_name(path.stem.removesuffix(suffix)) not in stems
+            if not path.stem.endswith(suffix) or path.parent / path.stem.removesuffix(suffix) not in stems
         ]
         left = len(self.paths) - len(own)
         notes = [f"{left} *{suffix} files beside their pictures are left out"] if left else []

@@ -20,6 +20,7 @@ import imagehash
 import numpy as np
 import PIL
 
+from common_tf.errors import UserError
 from common_tf.files import plain
 from common_tf.pictures.readers import FileFacts
 from common_tf.sources.scanning import THUMBNAIL_SIDE, Scan
@@ -32,6 +33,7 @@ _SETTLED_SECONDS = 2.0
 _BUSY_SECONDS = 10.0
 _AT_ONCE = 500
 _WORTH_KEEPING = 2000
+_KIND = 16
 _PIXELS = THUMBNAIL_SIDE**2
 _TABLES = """
 CREATE TABLE IF NOT EXISTS scans (name TEXT PRIMARY KEY, state TEXT, record TEXT, thumbnails BLOB);
@@ -66,12 +68,19 @@ class ScanStore:
         self._lock = Lock()
         try:
             self._base = _opened(folder / SCANS_FILE)
+        except sqlite3.OperationalError as error:  # locked, or no disk to write on
+            raise OSError(None, str(error)) from error
         except sqlite3.DatabaseError:  # damaged, or something else: it can be made again
-            _remove(folder)
-            try:
-                self._base = _opened(folder / SCANS_FILE)
-            except sqlite3.Error as error:
-                raise OSError(None, str(error)) from error
+            self._base = self._renewed(folder)
+        self._folder = folder
+
+    @staticmethod
+    def _renewed(folder: Path) -> sqlite3.Connection:
+        _remove(folder)
+        try:
+            return _opened(folder / SCANS_FILE)
+        except sqlite3.Error as error:
+            raise OSError(None, str(error)) from error
 
     def known(self, cases: Sequence[Case]) -> list[list[Scan] | None]:
         """The scans of cases whose files have not changed since; ``None`` for the others."""
@@ -81,12 +90,19 @@ class ScanStore:
         for start in range(0, len(names), _AT_ONCE):
             part = names[start : start + _AT_ONCE]
             places = ",".join("?" * len(part))
-            query = f"SELECT name, state, record FROM scans WHERE name IN ({places})"  # noqa: S608 (question marks only)
-            with self._lock:
-                rows = self._base.execute(query, part).fetchall()
-            for name, state, record in rows:
+            query = f"SELECT name, state, record, length(thumbnails) FROM scans WHERE name IN ({places})"  # noqa: S608
+            try:
+                with self._lock:
+                    rows = self._base.execute(query, part).fetchall()
+            except sqlite3.OperationalError:  # locked for long
+                continue
+            except sqlite3.DatabaseError:
+                self._base.close()
+                self._base = self._renewed(self._folder)
+                return [None] * len(cases)
+            for name, state, record, size in rows:
                 case = cases[wanted[name]]
-                if state == _state(case):
+                if state == _state(case) and size == len(case.labels) * _PIXELS:
                     found[wanted[name]] = self._read(case, name, record)
         return found
 
@@ -111,21 +127,25 @@ class ScanStore:
 
     def thumbnails(self, name: str) -> np.ndarray:
         """``(pictures, 64, 64)`` uint8 of a case."""
-        with self._lock:
-            (blob,) = self._base.execute("SELECT thumbnails FROM scans WHERE name = ?", (name,)).fetchone()
+        try:
+            with self._lock:
+                (blob,) = self._base.execute("SELECT thumbnails FROM scans WHERE name = ?", (name,)).fetchone()
+        except (sqlite3.Error, TypeError) as error:  # gone since this start began
+            raise UserError(f"{self._folder / SCANS_FILE}: cannot be read any more; run again with --rescan") from error
         return np.frombuffer(blob, np.uint8).reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 
     def result(self, name: str) -> np.ndarray | None:
         """What was computed of scans, by a name that says of which and how."""
-        with self._lock:
-            row = self._base.execute("SELECT array FROM results WHERE name = ?", (name,)).fetchone()
-        if row is None:
+        try:
+            with self._lock:
+                (blob,) = self._base.execute("SELECT array FROM results WHERE name = ?", (name,)).fetchone()
+            return np.frombuffer(blob[_KIND:], blob[:_KIND].decode().strip())
+        except (sqlite3.Error, TypeError, ValueError):  # not there, or damaged
             return None
-        return np.frombuffer(row[0][16:], row[0][:16].decode().strip())
 
     def keep_result(self, name: str, array: np.ndarray) -> None:
         """Keeps a flat array."""
-        blob = array.dtype.str.ljust(16).encode() + np.ascontiguousarray(array).tobytes()
+        blob = array.dtype.str.ljust(_KIND).encode() + np.ascontiguousarray(array).tobytes()
         try:
             with self._lock, self._base:
                 self._base.execute("INSERT OR REPLACE INTO results VALUES (?, ?)", (name, blob))

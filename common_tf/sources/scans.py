@@ -62,7 +62,7 @@ def scan_cases(cases: Sequence[Case], store: ScanStore | None) -> list[list[Scan
 
 def _scanned(cases: Sequence[Case]) -> Iterator[list[Scan]]:
     """In the order of the cases. Slices of volumes stay in this process: they share the volume in memory."""
-    if len(cases) < _WORTH_PROCESSES or any(case.volume is not None for case in cases):
+    if len(cases) < _WORTH_PROCESSES or not all(case.paths for case in cases):
         with ThreadPoolExecutor(_THREADS) as pool:  # decoding releases Python's lock
             yield from pool.map(scan_case, cases)
         return

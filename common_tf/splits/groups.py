@@ -133,7 +133,11 @@ def _room(shape: tuple[int, int], kind: type) -> np.ndarray:
     """An array, of many files in a file without a name: its memory is given back where others want it."""
     if np.prod(shape) * np.dtype(kind).itemsize < _LARGE:
         return np.empty(shape, kind)
-    return np.memmap(tempfile.TemporaryFile(), kind, "w+", shape=shape)
+    file = tempfile.TemporaryFile()
+    if hasattr(os, "posix_fallocate"):
+        # A mapped file has holes; writing into one on a full disk would kill the process without a word.
+        os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)) * np.dtype(kind).itemsize)
+    return np.memmap(file, kind, "w+", shape=shape)
 
 
 def _copies(files: Sequence[Scan]) -> np.ndarray:

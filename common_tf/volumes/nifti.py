@@ -22,6 +22,7 @@ _MILLIMETRES = {1: 1000.0, 3: 0.001}
 """By the header's unit of space: metres and micrometres; 2 is mm, 0 unknown."""
 _MAGIC = {344: (b"n+1\0", b"ni1\0"), 4: (b"n+2\0", b"ni2\0")}
 _START = 4096
+_MOST_BEYOND = 2**20
 _LARGEST_BYTES = 8 * 2**30
 _HEADER = 348
 
@@ -150,7 +151,7 @@ def _kind(content: bytes) -> type[nibabel.Nifti1Image]:
 
 
 def _unpacked(stream: BinaryIO) -> bytes:
-    """A packed file up to the end of the voxels that its header announces: a few bytes can unpack to any size."""
+    """A packed file, of which no more is unpacked than its header announces: a few bytes can unpack to any size."""
     with gzip.open(stream) as unpacked:
         start = unpacked.read(_START)
         if not is_nifti(start):
@@ -164,4 +165,11 @@ def _unpacked(stream: BinaryIO) -> bytes:
         refuse_size(tuple(shape[:3]))
         if end > _LARGEST_BYTES:
             raise BadVolume(f"announces {end / 2**30:.0f} GB, more than {_LARGEST_BYTES >> 30} GB that are read")
-        return start + unpacked.read(max(0, end - len(start)))
+        content = start + unpacked.read(max(0, end - len(start)))
+        # To the end of the file, whose check sum says whether all of it was whole; but not to that of a bomb.
+        beyond = 0
+        while more := unpacked.read(_START):
+            beyond += len(more)
+            if beyond > _MOST_BEYOND:
+                raise BadVolume("holds far more than its header announces")
+        return content

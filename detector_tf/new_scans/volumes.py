@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common_tf.errors import UserError
 from common_tf.pictures.preparation import Preparation
 from common_tf.sources.segmented_volumes import LABEL_ENDINGS, SEQUENCES, by_name, channels_of, label_ending
 from common_tf.volumes.files import VolumeFile
@@ -54,7 +55,7 @@ def new_scans(files: Sequence[VolumeFile], *, channels: int) -> tuple[list[NewSc
         The scans, and what was left out.
 
     Raises:
-        UserError: two files that differ in nothing but their endings.
+        UserError: two files that differ in nothing but their endings, or a sequence that is missing.
     """
     known = by_name(files)
     labels = {stem for stem in known if (ending := label_ending(stem)) and _is_label(known, stem, ending)}
@@ -66,9 +67,15 @@ def new_scans(files: Sequence[VolumeFile], *, channels: int) -> tuple[list[NewSc
         for head in [stem.removesuffix(middle) for stem in known if stem.endswith(middle)]:
             found = channels_of(known, head, [choice], channels)
             sequences = {head + ending for ending in endings} & set(known)
-            if found and len(sequences) > 1:  # alone it is a volume as any other
-                scans.append(NewScan(known[head + middle], found))
-                used |= sequences
+            if len(sequences) < 2:  # alone it is a volume as any other
+                continue
+            if not found:
+                missing = [head + ending for ending in choice if head + ending not in known]
+                raise UserError(
+                    f"{known[head + middle].name}: the run looks at three sequences; {missing[0]} is missing"
+                )
+            scans.append(NewScan(known[head + middle], found))
+            used |= sequences
     scans += [NewScan(file, [file]) for stem, file in known.items() if stem not in used]
     notes = [f"{len(labels)} labels are no scans and left out"] if labels else []
     if left := len(known) - len(labels) - sum(len(scan.channels) for scan in scans):

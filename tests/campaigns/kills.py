@@ -62,7 +62,10 @@ TASKS = {
         )
     ),
     "evaluation": Task(
-        ("evaluate.py", "--translator", "checkpoints/ct_mri_fast", "--pairs", "PAIRS", "--output", "OUT"),
+        (
+            "evaluate.py", "--translator", "checkpoints/ct_mri_fast", "--data", "phantom", "--pairs", "PAIRS",
+            "--output", "OUT",
+        ),
     ),
 }  # fmt: skip
 

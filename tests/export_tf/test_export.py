@@ -100,7 +100,7 @@ def test_the_example_runs_without_this_package(runs, tmp_path, kind):
             chances = eval(done.stdout)  # noqa: S307 (a dictionary that the example prints)
             assert set(chances) == {"healthy", "lesion"} and sum(chances.values()) == pytest.approx(1, abs=2e-3)
         assert "common_tf" not in (out / f"example_{example}.py").read_text()
-        assert len((out / f"example_{example}.py").read_text().splitlines()) <= 32
+        assert len((out / f"example_{example}.py").read_text().splitlines()) <= 38
 
 
 @pytest.mark.more
@@ -134,6 +134,11 @@ def test_what_cannot_be_exported_is_refused_and_leaves_nothing(runs, tmp_path, c
     ):
         assert _export(*words) == 2
         assert line in (error := capsys.readouterr().err) and error.count("\n") == 1
+    words = ("--run", runs["translator"], "--format", "tflite", "--output", out, "--quantise", "int8")
+    assert _export(*words, "--calibrate", tmp_path) == 2 and "has no folder CT" in capsys.readouterr().err
+    monkeypatch.setattr("export_tf.formats._tflite", lambda *_: 1 / 0)
+    assert _export("--run", run, "--format", "tflite", "--output", out) == 2
+    assert "cannot be written as tflite (division by zero)" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     assert _export("--run", run, "--format", "onnx", "--output", out) == 2
     assert "pip install tf2onnx" in capsys.readouterr().err

@@ -184,9 +184,27 @@ def test_a_damaged_or_foreign_store_is_made_anew(folder, tmp_path, looked, capsy
     (cache / SCANS_FILE).write_bytes(b"this is no data base, whatever its name says" * 100)
     scan_cases(_cases(folder), ScanStore(cache))
     assert len(looked) == 24
+    content = bytearray((cache / SCANS_FILE).read_bytes())  # its head is whole, its pages are not
+    content[4096 * 3 :] = os.urandom(len(content) - 4096 * 3)
+    (cache / SCANS_FILE).write_bytes(bytes(content))
+    found = scan_cases(_cases(folder), ScanStore(cache))
+    assert len(found) == 12 and all(not scan.problem for (scan,) in found)
     (tmp_path / "file").write_text("")
     assert open_store(str(tmp_path / "file" / "cache")) is None
     assert "cannot be written" in capsys.readouterr().out
+
+
+def test_a_store_that_another_process_holds_is_not_thrown_away(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("common_tf.sources.scan_store._BUSY_SECONDS", 0.1)
+    scan_cases(_cases(folder), ScanStore(tmp_path))
+    before = (tmp_path / SCANS_FILE).stat().st_ino
+    holder = sqlite3.connect(tmp_path / SCANS_FILE, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    assert open_store(str(tmp_path)) is None and "locked" in capsys.readouterr().out
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert (tmp_path / SCANS_FILE).stat().st_ino == before
+    assert all(scans is not None for scans in ScanStore(tmp_path).known(_cases(folder)))
 
 
 def test_two_processes_share_a_cache(folder, tmp_path):
