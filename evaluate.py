@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--pair-order", metavar="NAMES", help="tiles of a strip, from the left (default: those of the run)"
     )
+    parser.add_argument(
+        "--register", choices=("rigid",), help="move the target of pairs of volumes onto the source first (SimpleITK)"
+    )
     parser.add_argument("--labelled", help="class folders that the detector was tested on", **folder)
     parser.add_argument("--cases", help="pictures to show one by one", **folder)
     parser.add_argument(

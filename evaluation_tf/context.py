@@ -28,6 +28,7 @@ class Request:
         data: two-domain folder, pairs or ``phantom``; ``None`` for the one in the translator's config.
         pairs: aligned pairs, see `common_tf.sources.pairs`.
         pair_order: names of a strip's tiles; ``None`` for those of the run.
+        register: ``rigid`` moves the target of pairs of volumes onto the source first.
         labelled: class folders that the detector was tested on.
         cases: pictures to show one by one.
         extractor: detector run whose features are compared; ``None`` for ``detector``.
@@ -42,6 +43,7 @@ class Request:
     data: str | None = None
     pairs: Path | None = None
     pair_order: str | None = None
+    register: str | None = None
     labelled: Path | None = None
     cases: Path | None = None
     extractor: Path | None = None
@@ -82,6 +84,8 @@ class Context:
                     raise UserError(f"{flag} {value}: is for a translator; add --translator RUN")
         if request.pair_order is not None and request.pairs is None:
             raise UserError(f"--pair-order {request.pair_order}: is for --pairs")
+        if request.register is not None and request.pairs is None:
+            raise UserError(f"--register {request.register}: is for --pairs of volumes")
         if request.labelled is not None and request.detector is None:
             raise UserError(f"--labelled {request.labelled}: is for a detector; add --detector RUN")
         for flag, folder in (("--labelled", request.labelled), ("--cases", request.cases)):
@@ -167,7 +171,10 @@ class Context:
         folder, outputs = self.request.pairs, self.translation
         if folder is None or outputs is None:
             return []
-        found = find_volume_pairs(Path(folder), domains=self.domains)
+        registers = self.request.register is not None
+        found = find_volume_pairs(Path(folder), domains=self.domains, registers=registers)
+        if registers and not found:
+            raise UserError(f"--register {self.request.register}: is for volumes, and --pairs {folder} holds none")
         return unseen_volumes(found, outputs) if found else []
 
     @property

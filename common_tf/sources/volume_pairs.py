@@ -7,7 +7,7 @@ Which is which is told by what DICOM says, else by the file's name: ``CT.nii.gz`
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,6 +17,7 @@ from common_tf.pictures.head import head_mask
 from common_tf.sources.source import listed
 from common_tf.volumes.files import VolumeFile, list_volumes
 from common_tf.volumes.planes import slices_of, voxels_of
+from common_tf.volumes.registration import Registered, register_rigid
 from common_tf.volumes.resampling import resampled
 from common_tf.volumes.volume import BadVolume, Volume, same_grid
 from common_tf.volumes.windows import head_range, is_ct, may_be, refuse_other
@@ -51,11 +52,14 @@ class VolumePair:
         patient: the folder's name.
         files: by domain.
         mask: of the head; ``None`` where it is to be found.
+        registers: move the target onto the source first.
     """
 
     patient: str
     files: Mapping[str, VolumeFile]
     mask: VolumeFile | None = None
+    registers: bool = False
+    _motions: dict[tuple[str, str], Registered] = field(default_factory=dict, compare=False, repr=False)
 
     def load(self, source: str, target: str) -> LoadedPair:
         """Both sides; the target's is resampled onto the source's grid where theirs differ.
@@ -65,15 +69,31 @@ class VolumePair:
         """
         given, truth = (self._side(name) for name in (source, target))
         notes = []
+        if self.registers:
+            truth, words = self._registered(given, truth, source, target)
+            notes.append(f"{target} was {words}")
         if not same_grid(given, truth):
             names = {volume.frame_of_reference for volume in (given, truth)} - {""}
-            if len(names) > 1:
+            if len(names) > 1 and not self.registers:
                 raise BadVolume(
-                    f"{self.patient}: {source} and {target} lie in different frames of reference; register them first"
+                    f"{self.patient}: {source} and {target} lie in different frames of reference; register them first, "
+                    "or add --register rigid"
                 )
             truth = resampled(truth, given)
             notes.append(f"{target} was resampled onto the grid of {source}")
         return LoadedPair(given, truth, self._head(given, truth, source, target), notes)
+
+    def _registered(self, given: Volume, truth: Volume, source: str, target: str) -> tuple[Volume, str]:
+        """A report loads a pair several times, and registers it once."""
+        key = source, target
+        if key not in self._motions:
+            try:
+                found = register_rigid(truth, given)
+            except BadVolume as error:
+                raise BadVolume(f"{self.patient}: {target} {error}") from error
+            self._motions[key] = replace(found, volume=replace(found.volume, voxels=found.volume.voxels[:0]))
+        motion = self._motions[key]
+        return replace(truth, affine=motion.volume.affine, positions=motion.volume.positions), motion.words
 
     def _side(self, name: str) -> Volume:
         volume = self.files[name].read().volume
@@ -100,12 +120,13 @@ class VolumePair:
         return head
 
 
-def find_volume_pairs(root: Path, *, domains: Sequence[str]) -> list[VolumePair]:
+def find_volume_pairs(root: Path, *, domains: Sequence[str], registers: bool = False) -> list[VolumePair]:
     """The patients of a folder; none where it holds no volume.
 
     Args:
         root: the folder.
         domains: names of A and B.
+        registers: move each target onto its source first.
 
     Raises:
         UserError: no patient with both sides, or one with several volumes of a side.
@@ -140,6 +161,7 @@ def find_volume_pairs(root: Path, *, domains: Sequence[str]) -> list[VolumePair]
             patient if patient != "." else root.name,
             {name: roles[name][0] for name in domains},
             roles[_MASK][0] if _MASK in roles else None,
+            registers,
         )
         for patient, roles in sorted(whole.items())
     ]
