@@ -155,7 +155,8 @@ def _left_out(header: Dataset) -> str:
 
 def _stack(header: Dataset, path: Path) -> _Stack:
     uid = str(header.get("SeriesInstanceUID", "") or "")
-    size = header.get("Rows", None), header.get("Columns", None)
+    # As numbers: a damaged tag may hold several, which are no key.
+    size = tuple(None if (side := header.get(tag, None)) is None else int(side) for tag in ("Rows", "Columns"))
     several = str(header.get("SOPInstanceUID", "")) if _frames_of(header) > 1 else ""
     echo_number = str(header.get("EchoNumbers", None) or "")
     who = str(header.get("PatientID", "") or ""), str(header.get("StudyInstanceUID", "") or "")

@@ -12,6 +12,7 @@ from common_tf.volumes.dicom.reading import read_series
 from common_tf.volumes.dicom.writing import write_series
 from common_tf.volumes.files import DICOM, NIFTI, list_volumes
 from common_tf.volumes.nifti import write_nifti
+from common_tf.volumes.phantom import draw_head, write_drawn
 from common_tf.volumes.volume import BadVolume
 
 _FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -339,3 +340,13 @@ def test_all_slices_of_a_series_lie_in_one_study_and_one_space(marked, tmp_path)
         files = write_series(tmp_path / str(keep), marked, Dataset(), description="", derivation="", keep_identity=keep)
         for name in ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID"):
             assert len({pydicom.dcmread(file)[name].value for file in files}) == 1
+
+
+def test_a_size_of_several_numbers_is_a_damaged_file(tmp_path):
+    place = write_drawn(tmp_path, draw_head(1, spacing=(12.0, 12.0, 24.0)).ct, name="v", as_dicom=True)
+    file = sorted(place.iterdir())[0]
+    dataset = pydicom.dcmread(file)
+    dataset.Rows = [16, 16]
+    dataset.save_as(file)
+    with pytest.raises(BadVolume, match="truncated or corrupt"):
+        list_volumes(tmp_path)
