@@ -67,7 +67,10 @@ def read_header(path: Path) -> Dataset:
         BadVolume: it cannot be read as DICOM.
     """
     with interpreting(path):
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER_TAGS), force=True)
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER_TAGS), force=True)
+        for tag in list(header.keys()):
+            header[tag]  # noqa: B018 (decoded now, while it is known which file a damaged one is in)
+        return header
 
 
 @contextmanager
