@@ -14,18 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common_tf.command_line import run_script
+from export_tf import FORMATS, QUANTISATIONS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags and exports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", required=True, metavar="DIR", help="run folder, or a folder of checkpoints/")
-    parser.add_argument("--format", required=True, choices=("savedmodel", "tflite", "onnx"))
+    parser.add_argument("--format", required=True, choices=FORMATS)
     parser.add_argument("--output", required=True, metavar="DIR", help="new folder for the files")
     parser.add_argument(
         "--quantise",
         default="none",
-        choices=("none", "dynamic", "int8"),
+        choices=QUANTISATIONS,
         help="TFLite with weights of 8 bits, or with everything in 8 bits (default: %(default)s)",
     )
     parser.add_argument("--calibrate", metavar="DIR", help="pictures that find the scales of --quantise int8")

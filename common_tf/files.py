@@ -51,7 +51,7 @@ def staged_folder(output: Path, *, first: str = "") -> Iterator[Path]:
     # Where the folder is there, inside it: it may be another disk than what is above it, or a link.
     hidden = f"{WRITING}{os.getpid()}"
     staging = output / hidden if output.exists() else output.with_name(f"{hidden}-{output.name}")
-    remove_unfinished(output)
+    remove_unfinished(output, f"{WRITING}*")
     remove_unfinished(output.parent, f"{WRITING}*-{glob.escape(output.name)}")
     moving = False
     try:

@@ -1,6 +1,7 @@
 """Translating picture files: one PNG an input, in its place, marked as synthetic."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,23 +68,26 @@ def _write_translations(
     rows: list[tuple[str, ...]] = []
     sheet: list[tuple[np.ndarray, np.ndarray]] = []
     unlike: dict[str, str] = {}
+    own = translator.preparations[domain]
     starts = range(0, len(paths), _FILES_AT_ONCE)
     for start in progress(starts, total=len(starts), words="translating"):
         part = paths[start : start + _FILES_AT_ONCE]
         pictures = [read_file(path, may_be_constant=True)[0] for path in part]
+        # Found once, for the frames of the squares and to say whether it is one.
+        heads = [head_mask(own.ranged(picture).scaled()) for picture in pictures]
+        pictures = [replace(picture, head=head) for picture, head in zip(pictures, heads)]
         results = _translated(translator, pictures, domain, network)
-        for number, (path, picture, result) in enumerate(zip(part, pictures, results), start=start):
+        for number, (path, picture, head, result) in enumerate(zip(part, pictures, heads, results), start=start):
             (folder / names[path]).parent.mkdir(parents=True, exist_ok=True)
             save_png(folder / names[path], Image.fromarray(quantise(result)))
             given = path.relative_to(root).as_posix()
-            scaled = translator.preparations[domain].ranged(picture).scaled()
             notice = SYNTHETIC_NOTICE
-            if picture.pixels.min() < picture.pixels.max() and (reason := unlike_a_head(head_mask(scaled))):
+            if not _is_blank(picture) and (reason := unlike_a_head(head)):
                 unlike[given] = reason
                 notice = f"{SYNTHETIC_NOTICE} Its input is unlike a head: {reason}."
             rows.append((names[path], given, direction, str(translator.record["step"]), notice))
             if number in shown_ones:
-                sheet.append((scaled, result))
+                sheet.append((own.ranged(picture).scaled(), result))
     titles = [f"{domain}, input", f"{target}, synthetic"]
     save_grid(folder / SHEET_FILE, list(zip(*sheet)), titles=titles, footer=SYNTHETIC_NOTICE.split(".")[0])
     return rows, unlike
@@ -91,11 +95,15 @@ def _write_translations(
 
 def _translated(translator, pictures: Sequence[Picture], domain: str, network: str) -> list[np.ndarray]:
     """The pictures translated; those of one value, such as the ends of a series, are background."""
-    blank = [picture.pixels.min() == picture.pixels.max() for picture in pictures]
+    blank = [_is_blank(picture) for picture in pictures]
     some = [picture for picture, empty in zip(pictures, blank) if not empty]
     made = iter(translator.translate_pictures(some, source=domain, network=network) if some else ())
     zeros = (np.zeros(picture.pixels.shape, np.float32) for picture in pictures)
     return [background if empty else next(made) for background, empty in zip(zeros, blank)]
+
+
+def _is_blank(picture: Picture) -> bool:
+    return bool(picture.pixels.min() == picture.pixels.max())
 
 
 def _range_notes(translator: TrainedTranslator, facts: dict[str, FileFacts], domain: str) -> list[str]:

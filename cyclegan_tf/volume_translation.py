@@ -10,7 +10,6 @@ from common_tf.pictures.geometry import resize
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
 from common_tf.pictures.intensity import parse_windows
 from common_tf.pictures.preparation import prepare, restore
-from common_tf.progress import progress
 from common_tf.sources.inputs import refuse_unusable
 from common_tf.sources.listing import Listing, others_finding
 from common_tf.sources.source import listed
@@ -35,7 +34,6 @@ from cyclegan_tf.inference import TrainedTranslator
 from cyclegan_tf.sliding_window import slide
 from cyclegan_tf.translations_folder import Translated, TranslationsFolder
 
-_SLICES_AT_ONCE = 16
 _CT_SHOWN = -100.0, 200.0
 
 
@@ -72,8 +70,7 @@ def translate_volume_files(
     domain, target, network = translator.direction(direction)
     given = parse_windows(window, [domain]).get(domain)
     source = Path(source)
-    if listing.pictures:
-        raise UserError(f"--input {source}: holds {listing.pictures} picture files beside volumes; give one kind")
+    listing.refuse_pictures(f"--input {source}")
     folder = TranslationsFolder(output, source=source)
     volumes, notes = _usable(translator, listing.volumes, domain, given)
     notes = [*listing.notes, *notes]
@@ -192,9 +189,7 @@ def _translate_slices(translator, slices: Slices, window, source: str, network: 
     """Fills ``scaled`` and says how many slices show no head."""
     heads = head_slices(slices, window, translator.preparations[source])
     size, (height, width) = translator.config.data.image_size, scaled.shape[1:]
-    starts = range(0, len(heads.found), _SLICES_AT_ONCE)
-    for start in progress(starts, total=len(starts), words="translating slices"):
-        part = heads.found[start : start + _SLICES_AT_ONCE].tolist()
+    for part in heads.parts("translating slices"):
         squares = [prepare(heads.picture(k), heads.preparation, size=size) for k in part]
         outputs = translator.translate(np.stack([square.pixels for square in squares]), network)
         for k, square, output in zip(part, squares, outputs):

@@ -42,8 +42,8 @@ def export_run(run: Path, output: Path, *, kind: str, quantise: str = "none", ca
     Args:
         run: finished; of translators or detectors.
         output: a new folder: the network, ``NAME.json`` and ``example_NAME.py`` for each.
-        kind: of `export_tf.formats.FORMATS`.
-        quantise: of `export_tf.formats.QUANTISATIONS`.
+        kind: of `export_tf.FORMATS`.
+        quantise: of `export_tf.QUANTISATIONS`.
         calibrate: folder of pictures, for ``int8``; of a translator with a folder for each source domain.
 
     Raises:

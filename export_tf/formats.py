@@ -12,8 +12,6 @@ from common_tf.errors import UserError
 from common_tf.quiet import stderr_held_back
 from export_tf.networks import Network
 
-FORMATS = ("savedmodel", "tflite", "onnx")
-QUANTISATIONS = ("none", "dynamic", "int8")
 ONNX_PACKAGES = "tf2onnx 'onnx<1.19' onnxruntime"
 
 _OPSET = 15
@@ -27,8 +25,8 @@ def save(network: Network, folder: Path, kind: str, *, quantise: str, calibratio
     Args:
         network: of a run.
         folder: for the file; for a SavedModel a folder of its own in it.
-        kind: of `FORMATS`.
-        quantise: of `QUANTISATIONS`; TFLite only.
+        kind: of `export_tf.FORMATS`.
+        quantise: of `export_tf.QUANTISATIONS`; TFLite only.
         calibration: squares ``(side, side)`` in [0, 1], for ``int8``.
 
     Raises:

@@ -87,8 +87,7 @@ def folder_source(
 
 def _volumes(place: Path) -> VolumeListing:
     listing = list_volumes(place)
-    if listing.volumes and listing.pictures:
-        raise UserError(f"{place}: holds {listing.pictures} picture files beside volumes; give one kind")
+    listing.refuse_pictures(str(place))
     return listing
 
 

@@ -94,8 +94,8 @@ class ScanStore:
             try:
                 with self._lock:
                     rows = self._base.execute(query, part).fetchall()
-            except sqlite3.OperationalError:  # locked for long
-                continue
+            except sqlite3.OperationalError:  # locked for long: the rest would wait as long again
+                break
             except sqlite3.DatabaseError:
                 self._base.close()
                 self._base = self._renewed(self._folder)

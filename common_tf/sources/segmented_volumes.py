@@ -63,8 +63,7 @@ def segmented_volumes(
     Raises:
         UserError: no volume beside labels, pictures beside volumes, or one volume with two labels.
     """
-    if listing.pictures:
-        raise UserError(f"{root}: holds {listing.pictures} picture files beside volumes; give one kind")
+    listing.refuse_pictures(str(root))
     files = by_name(listing.volumes)
     owners: dict[str, str] = {}
     cases: list[Case] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from common_tf.errors import UserError
 from common_tf.files import visible_files
 from common_tf.pictures.readers import extensions
 from common_tf.volumes.dicom.files import Series, find_series, is_dicom
@@ -72,6 +73,15 @@ class VolumeListing:
     others: Counter
     pictures: int
     notes: Sequence[str] = ()
+
+    def refuse_pictures(self, where: str) -> None:
+        """Raises `UserError` where picture files lie beside volumes.
+
+        Args:
+            where: the folder, with the flag that named it.
+        """
+        if self.volumes and self.pictures:
+            raise UserError(f"{where}: holds {self.pictures} picture files beside volumes; give one kind")
 
 
 def list_volumes(source: Path, *, number: int | None = None) -> VolumeListing:

@@ -1,6 +1,6 @@
 """The slices of a volume that show a head, as squares for a network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,9 +9,12 @@ from common_tf.pictures.geometry import BLANK_EXTENT, head_extent
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.preparation import Preparation, usual_extent
+from common_tf.progress import progress
 from common_tf.volumes.planes import Slices
 from common_tf.volumes.slices import picture_of
 from common_tf.volumes.volume import BadVolume
+
+_AT_ONCE = 16
 
 
 class NoHead(BadVolume):
@@ -35,6 +38,16 @@ class HeadSlices:
     masks: Sequence[np.ndarray]
     found: np.ndarray
     preparation: Preparation
+
+    def parts(self, words: str) -> Iterator[list[int]]:
+        """Numbers of the slices that show a head, as many as fit a batch.
+
+        Args:
+            words: what is done with them, for the progress.
+        """
+        starts = range(0, len(self.found), _AT_ONCE)
+        for start in progress(starts, total=len(starts), words=words):
+            yield self.found[start : start + _AT_ONCE].tolist()
 
     def picture(self, number: int) -> Picture:
         """A slice with its head."""

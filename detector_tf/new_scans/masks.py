@@ -24,7 +24,6 @@ from detector_tf.new_scans.volumes import OpenedScan, new_scans, open_scan, refu
 from detector_tf.segmenter import TrainedSegmenter
 
 TABLE_FILE, FIGURE_FILE = "masks.csv", "masks.png"
-_AT_ONCE = 16
 
 
 class Figure:
@@ -43,9 +42,8 @@ class Figure:
 
     def save(self, folder: Path) -> None:
         """Writes the figure; none where no head was found at all."""
-        if not self._titles:
-            return
-        save_contours(folder / FIGURE_FILE, self._gray, self._found, titles=self._titles)
+        if self._titles:
+            save_contours(folder / FIGURE_FILE, self._gray, self._found, titles=self._titles)
 
 
 def mask_pictures(
@@ -70,6 +68,7 @@ def mask_pictures(
         head = head_mask(gray) if middle.head is None else middle.head
         has_head = head_extent(head) > BLANK_EXTENT
         blank += not has_head
+        pictures = [replace(picture, head=head) for picture in pictures]  # found once; channels share one
         found = segmenter.masks([pictures])[0] if has_head else np.zeros(gray.shape, bool)
         _write_png(folder / names[path], found)
         place, pixels = files.place(path), int(found.sum())
@@ -148,9 +147,7 @@ def _masks(segmenter: TrainedSegmenter, opened: OpenedScan) -> np.ndarray:
         return masks
     middle = opened.channels[len(opened.channels) // 2]
     segmenter = segmenter.prepared_by(middle.preparation)
-    starts = range(0, len(middle.found), _AT_ONCE)
-    for start in progress(starts, total=len(starts), words="marking lesions"):
-        part = middle.found[start : start + _AT_ONCE].tolist()
+    for part in middle.parts("marking lesions"):
         # One head for all channels, and so one frame, as in training.
         slices = [[replace(one.picture(k), head=middle.masks[k]) for one in opened.channels] for k in part]
         for k, found in zip(part, segmenter.masks(slices)):

@@ -42,8 +42,7 @@ def predict_scans(run: Path, source: Path, output: Path, *, window: str = "", nu
     given = parse_windows(window, (SLICE,)).get(SLICE)
     segments = load_detector_config(run).task == "segment"
     listing = list_volumes(source, number=number)
-    if listing.volumes and listing.pictures:
-        raise UserError(f"{_FLAG} {source}: holds {listing.pictures} picture files beside volumes; give one kind")
+    listing.refuse_pictures(f"{_FLAG} {source}")
     notes = list(listing.notes)
     with new_folder(output, source=source) as folder:
         if listing.volumes:

@@ -129,7 +129,7 @@ def judge_volumes(
             f"a volume has many slices and the threshold was chosen on single ones, so this errs towards {classes[1]}; "
             f"{SLICES_FILE} says which slices speak for it"
         )
-    for number, scan in enumerate(progress(scans, total=len(scans), words="judging")):
+    for number, scan in enumerate(scans):
         opened, name = open_scan(scan, preparation, window), scan.file.name
         notes += opened.notes
         if not opened.channels:
@@ -138,7 +138,8 @@ def judge_volumes(
         (heads,) = opened.channels
         own = detector.prepared_by(heads.preparation)
         found = heads.found.tolist()
-        chances = np.concatenate([own.probabilities([heads.picture(k)]) for k in found])
+        parts = heads.parts("judging slices")
+        chances = np.concatenate([own.probabilities([heads.picture(k) for k in part]) for part in parts])
         slices += [
             {"input": name, "slice": k, **verdict(classes, one, detector.threshold)} for k, one in zip(found, chances)
         ]
