@@ -63,6 +63,7 @@ campaign: $(INSTALLED)
 test-other: $(INSTALLED)
 	$(SAY)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not more' $(ON_KERAS)
+	$(BIN)/python -m pytest -m more tests/replicas/test_training.py -k 'killed_process_ends and 1'
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

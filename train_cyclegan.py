@@ -14,6 +14,7 @@ from pathlib import Path
 
 from common_tf.command_line import add_profile_flag, add_rescan_flag, run_script
 from common_tf.runs.config import add_flags, given_texts
+from common_tf.runs.devices import add_devices_flag, train_on_devices
 from cyclegan_tf.config import config_types, make_config
 
 
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_rescan_flag(parser)
     add_profile_flag(parser)
+    add_devices_flag(parser)
     add_flags(parser, config_types())
     arguments = parser.parse_args(argv)
     config = make_config(given_texts(config_types().values(), arguments))
@@ -38,11 +40,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     from common_tf.threads import use_threads_for_two_halves
     from cyclegan_tf.training import train_translator
 
-    if arguments.rescan:
-        forget_scans(cache_folder(config.data.cache))
     use_threads_for_two_halves()
-    if not train_translator(config, run=Path(arguments.run), resume=arguments.resume, profile=arguments.profile):
-        raise KeyboardInterrupt
+
+    def train() -> bool:
+        if arguments.rescan:
+            forget_scans(cache_folder(config.data.cache))
+        return train_translator(config, run=Path(arguments.run), resume=arguments.resume, profile=arguments.profile)
+
+    train_on_devices(
+        train,
+        devices=arguments.devices,
+        batch_size=config.optimisation.batch_size,
+        script=__file__,
+        arguments=sys.argv[1:] if argv is None else argv,
+    )
 
 
 def run() -> int:

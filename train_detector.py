@@ -19,6 +19,7 @@ from pathlib import Path
 from common_tf.command_line import add_profile_flag, add_rescan_flag, run_script
 from common_tf.errors import UserError
 from common_tf.runs.config import add_flags, given_texts
+from common_tf.runs.devices import add_devices_flag, train_on_devices
 from detector_tf.config import CONFIGS, make_config
 
 
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--volume", type=int, metavar="N", help="which volume of a NIfTI file with several, from 0")
     add_rescan_flag(parser)
     add_profile_flag(parser)
+    add_devices_flag(parser)
     add_flags(parser, CONFIGS)
     arguments = parser.parse_args(argv)
     texts = given_texts(CONFIGS.values(), arguments)
@@ -70,10 +72,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     from common_tf.sources.scan_store import forget_scans
     from detector_tf.training import train_detector
 
-    if arguments.rescan:
-        forget_scans(cache_folder(config.data.cache))
-    if not train_detector(config, run=Path(arguments.run), resume=arguments.resume, profile=arguments.profile):
-        raise KeyboardInterrupt
+    def train() -> bool:
+        if arguments.rescan:
+            forget_scans(cache_folder(config.data.cache))
+        return train_detector(config, run=Path(arguments.run), resume=arguments.resume, profile=arguments.profile)
+
+    train_on_devices(
+        train,
+        devices=arguments.devices,
+        batch_size=config.optimisation.batch_size,
+        script=__file__,
+        arguments=sys.argv[1:] if argv is None else argv,
+    )
 
 
 def _refuse_unused(arguments: argparse.Namespace, texts: Mapping[str, str]) -> None:
@@ -83,7 +93,7 @@ def _refuse_unused(arguments: argparse.Namespace, texts: Mapping[str, str]) -> N
         raise UserError("--predict and --output: want each other; the one names scans, the other a new folder")
     unused = [name for name in texts if flag and (name != "window" or flag == "ensemble")]
     unused += [name for name in ("rescan", "profile") if flag and getattr(arguments, name)]
-    unused += ["resume"] if flag and arguments.resume != "auto" else []
+    unused += [name for name in ("resume", "devices") if flag and getattr(arguments, name) != "auto"]
     if arguments.volume is not None and flag != "predict":
         raise UserError("--volume: is for --predict")
     if unused:

@@ -20,7 +20,7 @@ def precision_policy(name: str) -> str:
     """
     if name != "auto":
         return POLICIES[name]
-    if tf.config.list_physical_devices("GPU"):
+    if tf.config.get_visible_devices("GPU"):
         return POLICIES["float32"]
     return POLICIES["bfloat16" if cpu_has_bfloat16() else "float32"]
 

@@ -14,7 +14,7 @@ _NVIDIA = Path("/proc/driver/nvidia")
 
 def device_words() -> str:
     """The devices that TensorFlow computes on, for people."""
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         return ", ".join(
             str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)) for gpu in gpus
@@ -32,7 +32,7 @@ def unused_gpu_words(*, driver: Path = _NVIDIA, build: Mapping | None = None) ->
     Returns:
         ``None`` where there is no such GPU.
     """
-    if tf.config.list_physical_devices("GPU"):
+    if tf.config.get_visible_devices("GPU"):
         return None
     names = sorted(filter(None, (_model(file) for file in driver.glob("gpus/*/information"))))
     if not names:

@@ -45,6 +45,13 @@ def spectral_normalization_base() -> tuple[type, str]:
     return tfa.layers.SpectralNormalization, "u"
 
 
+def tensorflow_variable(variable) -> "tf.Variable | None":
+    """Keras' or TensorFlow's variable as the latter knows it; ``None`` for what is neither."""
+    if KERAS_MAJOR >= 3 and isinstance(variable, keras.Variable):
+        return variable.value
+    return variable if isinstance(variable, tf.Variable) else None
+
+
 def tensorflow_variables(model) -> list:
     """A network's variables as TensorFlow knows them; those of Keras 3 hold them as their values."""
     return [variable.value if KERAS_MAJOR >= 3 else variable for variable in model.variables]

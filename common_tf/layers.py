@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from common_tf.replicas import replicas
+
 
 class CountedDropout(tf.keras.layers.Layer):
     """Dropout whose masks follow from a seed and a counter of its calls.
@@ -33,8 +35,8 @@ class CountedDropout(tf.keras.layers.Layer):
             return inputs
         seed = tf.stack([tf.constant(self.seed_number, tf.int64), self._calls.count.read_value()])
         self._calls.count.assign_add(1)
-        keep = tf.random.stateless_uniform(tf.shape(inputs), seed) >= self.rate
-        return tf.where(keep, inputs / (1 - self.rate), tf.zeros_like(inputs))
+        draws = replicas().drawn(lambda shape: tf.random.stateless_uniform(shape, seed), tf.shape(inputs))
+        return tf.where(draws >= self.rate, inputs / (1 - self.rate), tf.zeros_like(inputs))
 
     def get_config(self) -> dict:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed_number}

@@ -12,6 +12,7 @@ from common_tf.features import load_feature_maps
 from common_tf.lanes import OPTIMIZER_OPTIONS
 from common_tf.lite0 import NAME, lite0_weights
 from common_tf.randomness import Stream
+from common_tf.replicas import replicas
 from common_tf.sources.pipeline import MASK
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.directions import SIDES
@@ -33,9 +34,10 @@ WEIGHTS = Stream("translator.weights")
 class AdversarialTranslator(Translator):
     """Optimizers, averages and pools of generators and critics.
 
-    Every gradient of a step comes from the weights before it, and one backward pass serves each side. So that training
-    is reproducible to the bit, no variable and no tensor may gather more than two gradients at once: TensorFlow sums
-    three in an order that it chooses at run time. `fan_out` hands a tensor to several uses accordingly.
+    A system says what its networks lose by a step (`step_losses`); all else of it happens here. Every gradient of a
+    step comes from the weights before it, and one backward pass serves each side. So that training is reproducible to
+    the bit, no variable and no tensor may gather more than two gradients at once: TensorFlow sums three in an order
+    that it chooses at run time. `fan_out` hands a tensor to several uses accordingly.
     """
 
     def __init__(self, config: TranslatorConfig, *, policy: str, total_steps: int):
@@ -222,10 +224,54 @@ class AdversarialTranslator(Translator):
             terms[f"edges_{direction}"] = edge_consistency(source, edges), weight
         return terms
 
+    def step_losses(self, batch: Batch, step: tf.Tensor, losses: dict[str, tf.Tensor]) -> tuple[Sequence, tf.Tensor]:
+        """What the networks lose by a step; called inside its tape.
+
+        Each loss is a mean over images, or says by `Replicas.step_mean` what of it belongs to the whole step.
+
+        Args:
+            batch: this process's part of the step's.
+            step: of the training.
+            losses: raw values are added, by name.
+
+        Returns:
+            Losses of the generators, usually one (where a weight would gather more than two gradients, its loss comes
+            in parts, whose gradients are added in their order), and the sum of the critics' losses.
+        """
+        raise NotImplementedError
+
+    def remember(self, batch: Batch) -> None:
+        """Keeps what a later step needs of this one; called after its update.
+
+        Args:
+            batch: the whole step's.
+        """
+
+    # Nothing here depends on the value of a tensor; without AutoGraph the first step comes sooner.
+    @tf.function(autograph=False)
+    def train_step(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        losses, gradients = self.step_gradients(batch, step)
+        self._update(gradients, step)
+        self.remember(batch)
+        return losses
+
+    def step_gradients(self, batch: Batch, step: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, list[tf.Tensor]]]:
+        """Losses by name and gradients by optimizer, of the whole step, whichever processes share it."""
+        mine = {name: replicas().part(images) for name, images in batch.items()}
+        losses: dict[str, tf.Tensor] = {}
+        with tf.GradientTape(persistent=True) as tape:
+            parts, critics = self.step_losses(mine, step, losses)
+            parts = [self.loss_scale.up(one) for one in (*parts, *self.pair_losses(mine, losses))]
+            critics = self.loss_scale.up(critics)
+        found = {**self._gradients(tape, parts, "generators"), **self._gradients(tape, [critics], "critics")}
+        every = iter(replicas().mean([*losses.values(), *(one for part in found.values() for one in part)]))
+        losses = {name: next(every) for name in losses}
+        return losses, {name: [next(every) for _ in part] for name, part in found.items()}
+
     def pair_losses(self, batch: Batch, losses: dict[str, tf.Tensor]) -> list[tf.Tensor]:
         """How far translations of aligned pairs are from their truth; to be called inside the tape of a step.
 
-        A pass of its own, so its sum is a loss of its own for `update`: no weight gathers more than two gradients.
+        A pass of its own, so its sum is a loss of its own: no weight gathers more than two gradients.
 
         Args:
             batch: of the step, perhaps with pairs beside.
@@ -247,35 +293,23 @@ class AdversarialTranslator(Translator):
                 terms[f"pair_features_{direction}"] = distance, system.pair_feature_weight
         return [weigh(terms, losses)]
 
-    def update(self, tape: tf.GradientTape, losses: Sequence[tf.Tensor], critics: tf.Tensor, step: tf.Tensor) -> None:
-        """One backward pass for all generators, one for all critics, each optimizer's update, and the averages.
+    def _update(self, gradients: Mapping[str, Sequence[tf.Tensor]], step: tf.Tensor) -> None:
+        """Each optimizer's update, and the averages.
 
         The critics move in a random ``critic_share`` of the steps, which one follows from (seed, step).
-
-        Args:
-            tape: a persistent one, with both losses scaled by `loss_scale`.
-            losses: of the generators; usually one. Where a weight would gather more than two gradients, its loss comes
-                in parts, whose gradients are added here in their order.
-            critics: sum of the critics' losses.
-            step: of the training.
         """
         optimisation = self.config.optimisation
-        gradients = {
-            "generators": self._gradients(tape, losses, "generators"),
-            "critics": self._gradients(tape, [critics], "critics"),
-        }
-        everything = [one for side in gradients.values() for part in side.values() for one in part]
 
         def move() -> None:
-            self._apply("generators", gradients["generators"], step)
+            self._apply("generators", gradients, step)
             if optimisation.critic_share < 1:
                 seed = _CRITICS_MOVE.tensor(optimisation.seed, step)
                 wanted = tf.random.stateless_uniform([], seed) < optimisation.critic_share
-                tf.cond(wanted, lambda: self._apply("critics", gradients["critics"], step), lambda: tf.constant(False))
+                tf.cond(wanted, lambda: self._apply("critics", gradients, step), lambda: tf.constant(False))
             else:
-                self._apply("critics", gradients["critics"], step)
+                self._apply("critics", gradients, step)
 
-        self.loss_scale.when_finite(everything, move)
+        self.loss_scale.when_finite([one for part in gradients.values() for one in part], move)
         for direction, average in self.averages.items():
             update_average(average, self._live[direction], decay=optimisation.ema_decay, step=step)
 

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from common_tf.randomness import Stream
+from common_tf.replicas import replicas
 
 _EXCHANGE = Stream("image_pool")
 
@@ -41,12 +42,13 @@ class ImagePool(tf.Module):
         Returns:
             A tensor of the same shape; no gradient passes.
         """
-        images = tf.stop_gradient(images)
+        # The pool is that of the whole step, in every process alike.
+        images = replicas().whole(tf.stop_gradient(images))
         returned = []
         draws = tf.random.stateless_uniform([images.shape[0], 2], _EXCHANGE.tensor(self.seed, step, self._key))
         for position in range(images.shape[0]):
             returned.append(self._exchange_one(images[position], draws[position]))
-        return tf.stack(returned)
+        return replicas().part(tf.stack(returned))
 
     def _exchange_one(self, image: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
         filling = self.count < self.capacity

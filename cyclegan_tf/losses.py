@@ -1,12 +1,15 @@
-"""The losses of unpaired translation, as pure functions of tensors.
+"""The losses of unpaired translation, as functions of tensors.
 
-Logits come from a discriminator without a sigmoid; images are in [-1, 1]. Every function returns a float32 scalar.
+Logits come from a discriminator without a sigmoid; images are in [-1, 1]. Every function returns a float32 scalar,
+whose mean over the processes that share a step (`common_tf.replicas`) is its value for the whole step.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
+
+from common_tf.replicas import replicas
 
 
 class AdversarialLoss(NamedTuple):
@@ -125,7 +128,8 @@ def best_shift(output: tf.Tensor, truth: tf.Tensor, mask: tf.Tensor, *, most: in
 def masked_l1(first: tf.Tensor, second: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Mean absolute difference inside a mask ``(batch, size, size, 1)``; 0 where the mask is empty."""
     channels = tf.cast(tf.shape(first)[-1], tf.float32)
-    return tf.reduce_sum(tf.abs(first - second) * mask) / tf.maximum(1.0, tf.reduce_sum(mask) * channels)
+    inside = replicas().step_mean(tf.reduce_sum(mask)) * channels
+    return tf.reduce_sum(tf.abs(first - second) * mask) / tf.maximum(1.0 / replicas().count, inside)
 
 
 def ssim_loss(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
@@ -150,7 +154,7 @@ def feature_distance(wanted: Sequence[tf.Tensor], found: Sequence[tf.Tensor]) ->
     total = 0.0
     for x, y in zip(wanted, found):
         x = tf.stop_gradient(x)
-        total += tf.reduce_mean(tf.abs(x - y)) / (tf.reduce_mean(tf.abs(x)) + 1e-6)
+        total += tf.reduce_mean(tf.abs(x - y)) / (replicas().step_mean(tf.reduce_mean(tf.abs(x))) + 1e-6)
     return total / len(wanted)
 
 
@@ -170,7 +174,8 @@ def style_distance(wanted: Sequence[tf.Tensor], found: Sequence[tf.Tensor]) -> t
     total = 0.0
     for x, y in zip(wanted, found):
         gram = tf.stop_gradient(gram_matrix(x))
-        total += tf.reduce_sum(tf.square(gram - gram_matrix(y))) / (tf.reduce_sum(tf.square(gram)) + 1e-12)
+        size = replicas().step_mean(tf.reduce_sum(tf.square(gram)))
+        total += tf.reduce_sum(tf.square(gram - gram_matrix(y))) / (size + 1e-12)
     return total / len(wanted)
 
 

@@ -18,7 +18,7 @@ class TrainableTranslator:
     Args:
         folder: of the run.
         translator: the system.
-        validation: of its slices.
+        validation: of its slices; ``None`` for a process that only helps to train.
         pipeline: of its batches, for what is measured on one of them.
 
     Attributes:
@@ -30,13 +30,15 @@ class TrainableTranslator:
         self,
         folder: Path,
         translator: Translator,
-        validation: Validation,
+        validation: Validation | None,
         pipeline: Pipeline,
     ):
         self.state: tf.Module = translator
-        self.references = validation.references()
+        self.references: Mapping[str, float] = {}
         self._folder, self._translator, self._validation, self._pipeline = folder, translator, validation, pipeline
-        (folder / "samples").mkdir(exist_ok=True)
+        if validation is not None:
+            self.references = validation.references()
+            (folder / "samples").mkdir(exist_ok=True)
 
     def trained(self) -> Sequence[tf.Variable]:
         """The weights that are learned."""
@@ -48,6 +50,7 @@ class TrainableTranslator:
 
     def validate(self, step: int) -> Mapping[str, float]:
         """Figures, a sample grid, and what is too dear for every step."""
+        assert self._validation is not None, "only the first process validates"
         figures = self._validation.figures()
         self._validation.save_samples(self._folder / "samples" / f"step_{step:07d}.png", step)
         batch = next(iter(self._pipeline.batches(step)))

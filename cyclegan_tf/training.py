@@ -9,12 +9,14 @@ from common_tf.errors import UserError
 from common_tf.files import read_json, replace_json
 from common_tf.pictures.preparation import PREPARATION_FILE, save_preparations
 from common_tf.progress import TrainingProgress
+from common_tf.replicas import alone, first_goes_ahead, replicas
 from common_tf.runs.environment import Environment, enter_environment
-from common_tf.runs.folder import RunFolder
 from common_tf.runs.saved_detector import weights_digest
 from common_tf.runs.schedule import Schedule
 from common_tf.runs.session import Session
+from common_tf.runs.shared_run import agree_on, open_run
 from common_tf.runs.weights import weights_record
+from common_tf.sources.pipeline import Pipeline
 from common_tf.splits.seen import rows_behind
 from cyclegan_tf.config import TranslatorConfig, load_translator_config
 from cyclegan_tf.data import TrainingData
@@ -44,44 +46,53 @@ def train_translator(config: TranslatorConfig, *, run: Path, resume: str = "auto
     Raises:
         UserError: anything about data, folder or config that the user can mend; nothing has been written then.
     """
-    with RunFolder(run, config, resume=resume, load=load_translator_config) as folder:
+    with open_run(run, config, resume=resume, load=load_translator_config) as folder:
         system = system_class(config.model)
-        system.check(config)
+        with first_goes_ahead():  # a check may download
+            system.check(config)
         start = start_weights(config)
         policy = precision_policy(config.optimisation.precision)
         environment = enter_environment(folder.path, policy, deterministic=config.run.deterministic)
-        data = load_data(config, system)
+        with first_goes_ahead():
+            data = load_data(config, system)
         print("\n".join(data.lines(config)), flush=True)
         counts = data.dataset.counts(data.splits, config.data.domain_names)
+        rows = data.dataset.rows(data.splits)
+        beside = data.pairs.rows() if data.pairs else ()
+        agree_on(config, [*rows, *beside], {"extractor": _extractor_digest(config)})
         folder.begin(
-            data.dataset.rows(data.splits),
+            rows,
             data.findings,
             counts=counts,
-            pairs=data.pairs.rows() if data.pairs else (),
+            pairs=beside,
             inherited=rows_behind(Path(config.optimisation.weights)) if start else (),
             more={"split": config.data.split},
         )
-        _settle_extractor(folder.path, config)
-        save_preparations(folder.path / PREPARATION_FILE, {one.name: one.preparation for one in (data.a, data.b)})
-        return _train_in(folder.path, config, data, system, start, environment, profile)
+        if replicas().is_first:
+            _settle_extractor(folder.path, config)
+            save_preparations(folder.path / PREPARATION_FILE, {one.name: one.preparation for one in (data.a, data.b)})
+        with first_goes_ahead():
+            pipeline = data.pipeline(config)
+        return _train_in(folder.path, config, data, pipeline, system, start, environment, profile)
 
 
 def _train_in(
     path: Path,
     config: TranslatorConfig,
     data: TrainingData,
+    pipeline: Pipeline,
     system: type[Translator],
     start: Weights,
     environment: Environment,
     profile: int,
 ) -> bool:
-    pipeline = data.pipeline(config)
-    optimisation = config.optimisation
+    optimisation, leads = config.optimisation, replicas().is_first
     total = optimisation.steps or optimisation.epochs * pipeline.steps_per_epoch
     translator = system(config, policy=environment.policy, total_steps=total)
     translator.start_from(start)
-    validation = Validation(translator, config, data)
-    trainable = TrainableTranslator(path, translator, validation, pipeline)
+    with alone():
+        validation = Validation(translator, config, data) if leads else None
+        trainable = TrainableTranslator(path, translator, validation, pipeline)
     session = Session(
         folder=path,
         trainable=trainable,
@@ -95,14 +106,17 @@ def _train_in(
         ),
         environment=environment,
         keep=config.run.keep_checkpoints,
-        figure=validation.figure,
+        figure=validation.figure if validation else "",
         epoch_lines=_notebook_lines if getattr(config.system, "log_style", "") == "notebook" else _no_lines,
         profile=profile,
     )
     _say_start(config, translator, session, trainable.references)
     outcome = session.run(pipeline.batches)
+    if not leads:
+        return outcome.done
     if outcome.done and data.dataset.is_drawn and not is_scored(path, weights_record(path)["step"]):
-        score_phantom_run(path, config)
+        with alone():
+            score_phantom_run(path, config)
     if not outcome.done:
         print(f"stopped after step {outcome.step} and saved; the same command continues", flush=True)
     elif outcome.trained:
@@ -114,11 +128,10 @@ def _train_in(
 
 def _settle_extractor(folder: Path, config: TranslatorConfig) -> None:
     """A run whose losses look through a detector goes on with that detector and no other."""
-    options = config.system
-    wanted = getattr(options, "perceptual_weight", 0.0) or getattr(options, "style_weight", 0.0)
-    if not wanted or not Path(options.extractor).is_dir():
+    digest = _extractor_digest(config)
+    if digest is None:
         return
-    record, digest = folder / EXTRACTOR_FILE, weights_digest(Path(options.extractor))
+    options, record = config.system, folder / EXTRACTOR_FILE
     if not record.exists():
         replace_json(record, {"extractor": options.extractor, "sha256": digest})
     elif read_json(record, way_out="restore it, or choose another --run folder").get("sha256") != digest:
@@ -126,6 +139,13 @@ def _settle_extractor(folder: Path, config: TranslatorConfig) -> None:
             f"{options.extractor}: has other weights than when {folder} was begun, so its losses would be others; put "
             "them back, or choose another --run folder"
         )
+
+
+def _extractor_digest(config: TranslatorConfig) -> str | None:
+    """Of the detector that losses look through; ``None`` where none does."""
+    options = config.system
+    wanted = getattr(options, "perceptual_weight", 0.0) or getattr(options, "style_weight", 0.0)
+    return weights_digest(Path(options.extractor)) if wanted and Path(options.extractor).is_dir() else None
 
 
 def _say_start(

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
+from common_tf.errors import UserError
 from common_tf.randomness import Stream
+from common_tf.replicas import replicas
 from common_tf.sources.cache import PreparedSlices
 from detector_tf.preprocessing import Enhancement, eight_bits
 
@@ -94,6 +96,23 @@ class Batches:
                 batch["masks"] = tf.constant(self.truth["masks"][at][..., None], tf.uint8)
             yield batch
             step += 1
+
+
+def images_in_a_step(wanted: int, *, training: int) -> int:
+    """How many images a step has: no more than there are, and as many for each of the devices that share it.
+
+    Args:
+        wanted: ``--batch-size``.
+        training: images to learn from.
+
+    Raises:
+        UserError: fewer images than devices.
+    """
+    devices = replicas().count
+    images = min(wanted, training) // devices * devices
+    if not images:
+        raise UserError(f"{training} training images cannot be shared among {devices} devices; take fewer --devices")
+    return images
 
 
 def with_channels(images: np.ndarray, channels: int) -> np.ndarray:

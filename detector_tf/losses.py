@@ -1,6 +1,11 @@
-"""Losses of classification and segmentation, as pure functions of logits."""
+"""Losses of classification and segmentation, as functions of logits.
+
+Their mean over the processes that share a step (`common_tf.replicas`) is their value for the whole step.
+"""
 
 import tensorflow as tf
+
+from common_tf.replicas import replicas
 
 
 def classification_loss(
@@ -43,6 +48,11 @@ def segmentation_loss(logits: tf.Tensor, masks: tf.Tensor) -> tuple[tf.Tensor, t
     """
     entropy = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(masks, logits))
     probabilities = tf.sigmoid(logits)
-    overlap = 2.0 * tf.reduce_sum(probabilities * masks) + 1.0
-    dice = overlap / (tf.reduce_sum(probabilities) + tf.reduce_sum(masks) + 1.0)
+    overlap, found, wanted = (_step_sum(one) for one in (probabilities * masks, probabilities, masks))
+    dice = (2.0 * overlap + 1.0) / (found + wanted + 1.0)
     return entropy + 1.0 - dice, dice
+
+
+def _step_sum(values: tf.Tensor) -> tf.Tensor:
+    """Over the whole step, whichever processes share it."""
+    return replicas().count * replicas().step_mean(tf.reduce_sum(values))

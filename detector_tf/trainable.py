@@ -14,6 +14,7 @@ from common_tf.backbones import HEAD_LAYERS, build_network
 from common_tf.files import replace_json
 from common_tf.lanes import OPTIMIZER_OPTIONS
 from common_tf.pictures.intensity import to_signed
+from common_tf.replicas import replicas
 from common_tf.runs.saved_detector import save_detector
 from detector_tf.augmentation import Augmentation
 from detector_tf.batches import Squares
@@ -78,6 +79,10 @@ class DetectorTrainable:
             for layer in (*self._network.layers, *self.inference.layers):
                 if isinstance(layer, tf.keras.layers.BatchNormalization):
                     layer.trainable = False
+        # Each process normalises by its own images of a step; what is learned of them is the mean.
+        shared = replicas().count > 1
+        norms = [one for one in self._network.layers if isinstance(one, tf.keras.layers.BatchNormalization)]
+        self._statistics = [v for one in norms if one.trainable and shared for v in one.non_trainable_variables]
         head = [layer for layer in self._network.layers if layer.name in HEAD_LAYERS]
         parts = {"head": head if self._head_steps else [], "body": fine_tuned_layers(config, self._network)}
         self._learned = {
@@ -154,10 +159,18 @@ class DetectorTrainable:
             images, masks = self._augment(images, step, masks)
             if masks is not None:
                 truth["masks"] = masks
+            mine = {name: replicas().part(value) for name, value in truth.items()}
             with tf.GradientTape() as tape:
-                loss, figures = self._loss(network(to_signed(images), training=True), truth)
+                loss, figures = self._loss(network(to_signed(replicas().part(images)), training=True), mine)
                 scaled = self._scale.up(loss)
             gradients = self._scale.down(tape.gradient(scaled, variables))
+            figures = {"loss": loss, **figures}
+            found = [*figures.values(), *gradients, *map(tf.convert_to_tensor, self._statistics)]
+            means = iter(replicas().mean(found))
+            figures = {name: next(means) for name in figures}
+            gradients = [next(means) for _ in gradients]
+            for one in self._statistics:
+                one.assign(next(means))
 
             def apply() -> None:
                 optimizer.learning_rate.assign(rate)
@@ -167,7 +180,7 @@ class DetectorTrainable:
             update_average(self.inference, network, decay=self._config.optimisation.ema_decay, step=step)
             for old, new in zip(self.inference.non_trainable_variables, network.non_trainable_variables):
                 old.assign(tf.cast(new, old.dtype))
-            return {"loss": loss, **figures}
+            return figures
 
         return update
 

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from common_tf.replicas import alone, first_goes_ahead, replicas
 from common_tf.runs.config import save_config
 from common_tf.runs.environment import Environment, enter_environment, write_environment
-from common_tf.runs.folder import CONFIG_FILE, RunFolder
+from common_tf.runs.folder import CONFIG_FILE
 from common_tf.runs.schedule import Schedule
 from common_tf.runs.session import Outcome, Session
+from common_tf.runs.shared_run import agree_on, open_run
 from common_tf.splits.manifest import MANIFEST_FILE, write_manifest
 from common_tf.splits.seen import INHERITED_FILE, rows_behind
 from detector_tf.config import DetectorConfig, load_detector_config
@@ -35,33 +37,44 @@ def train_detector(config: DetectorConfig, *, run: Path, resume: str = "auto", p
         UserError: anything about data, weights, folder or config that the user can mend; nothing has been written then.
     """
     folds = config.data.folds
-    with RunFolder(run, config, resume=resume, load=load_detector_config) as folder:
+    with open_run(run, config, resume=resume, load=load_detector_config) as folder:
         environment = enter_environment(folder.path, chosen_policy(config), deterministic=config.run.deterministic)
-        task: Task = Segmentation(config) if config.task == "segment" else Classification(config)
+        with first_goes_ahead():
+            task: Task = Segmentation(config) if config.task == "segment" else Classification(config)
         task.say()
         if config.network.is_started:
             # Weights that cannot be had are found out before anything is written.
-            started = build_started(config, classes=task.classes, policy="float32")
+            with first_goes_ahead():
+                started = build_started(config, classes=task.classes, policy="float32")
             fine_tuned_layers(config, started.network)
         inherited = rows_behind(Path(config.network.weights))
+        agree_on(config, task.data.rows())
         folder.begin(task.data.rows(), task.data.findings, counts=task.data.counts(), inherited=inherited)
-        write_environment(folder.path, environment)
+        leads = replicas().is_first
+        if leads:
+            write_environment(folder.path, environment)
         concluded = []
         for number in range(len(task.data.splits)):
             path = fold_folder(folder.path, number, folds=folds)
             if folds:
                 print(f"fold {number + 1} of {folds}", flush=True)
+            if folds and leads:
                 path.mkdir(exist_ok=True)
                 save_config(path / CONFIG_FILE, config)
                 write_manifest(path / MANIFEST_FILE, task.data.rows(number))
                 if inherited:
                     write_manifest(path / INHERITED_FILE, inherited)
-            fold = task.fold(number)
+            with first_goes_ahead():
+                fold = task.fold(number)
             if not _fit(path, config, task, fold, environment, profile).done:
                 print(f"stopped and saved; the same command continues ({folder.path})", flush=True)
                 return False
-            concluded.append(fold.conclude(path))
-        task.judge(folder.path, concluded)
+            if leads:
+                with alone():
+                    concluded.append(fold.conclude(path))
+        if leads:
+            with alone():
+                task.judge(folder.path, concluded)
         return True
 
 

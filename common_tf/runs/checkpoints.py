@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from common_tf.errors import UserError
 from common_tf.files import replace_text
+from common_tf.lanes import tensorflow_variable
+from common_tf.replicas import replicas
 
 _NAME = "ckpt"
 _INDEX = re.compile(rf"^{_NAME}-(\d+)\.index$")
@@ -43,6 +45,7 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(
             step=self.step, seconds=self.seconds, best=self.best, best_step=self.best_step, state=state
         )
+        self._trainable_state = state
         self._folder = Path(folder) / "checkpoints"
         self._keep, self._trained = keep, trained
         self._manager: tf.train.CheckpointManager | None = None
@@ -78,6 +81,27 @@ class Checkpoints:
                 "it, or choose another --run folder"
             ) from error
         return path
+
+    def share(self) -> None:
+        """Gives the first process's state to all that share the training."""
+        if replicas().count == 1:
+            return
+        every = [self.step, self.seconds, self.best, self.best_step, *self._state()]
+        shapes = [(one.name, tuple(one.shape), one.dtype.name) for one in every]
+        assert replicas().are_alike(repr([shape[1:] for shape in shapes]).encode()), shapes
+        for variable, value in zip(every, replicas().of_first([one.numpy() for one in every])):
+            variable.assign(value)
+
+    def are_alike(self) -> bool:
+        """Whether all processes that share the training have the same state."""
+        if replicas().count == 1:
+            return True
+        return replicas().are_alike(b"".join(one.numpy().tobytes() for one in self._state()))
+
+    def _state(self) -> list[tf.Variable]:
+        """Every variable of what is trained. Not of the checkpoint as a whole: whoever saves has a counter more."""
+        found = map(tensorflow_variable, tf.train.TrackableView(self._trainable_state).descendants())
+        return [one for one in found if one is not None]
 
     def save(self) -> str:
         """Saves and returns the checkpoint's path; an older one is there until the new one is whole.

@@ -204,6 +204,13 @@ def tree_from_content(tree: type[Tree], content: Mapping[str, Any], *, path: Pat
     return config
 
 
+def comparable_settings(config: Any) -> dict[str, Any]:
+    """The settings that have an effect, by name, without places: what two machines must have alike."""
+    values, options = values_of(config), options_of(type(config))
+    active = active_options(type(config), values)
+    return {name: values[name] for name in options if name in active and not options[name].metadata["place"]}
+
+
 def config_difference(old: Any, new: Any, *, ignored: Sequence[str] = BUDGET) -> list[str]:
     """Lines ``name: old -> new`` for each option that has an effect and differs; places and the ignored ones apart."""
     before, after = values_of(old), values_of(new)

@@ -1,9 +1,10 @@
 """What a run computes with: versions, device, arithmetic. Written down at its start and kept when it goes on."""
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 import common_tf
@@ -12,6 +13,7 @@ from common_tf.devices import ask_for_determinism, device_words, unused_gpu_word
 from common_tf.errors import UserError
 from common_tf.files import read_json, replace_json
 from common_tf.lanes import KERAS_VERSION, LANE
+from common_tf.replicas import replicas
 from common_tf.threads import available_cores
 
 ENVIRONMENT_FILE = "environment.json"
@@ -50,7 +52,7 @@ def current_environment(policy: str) -> Environment:
     """This machine's, with the given policy."""
     return Environment(
         policy=policy,
-        device=device_words(),
+        device=device_words() + (f", {replicas().count} processes" if replicas().count > 1 else ""),
         lane=LANE,
         tensorflow=tf.__version__,
         keras=KERAS_VERSION,
@@ -69,10 +71,21 @@ def enter_environment(folder: Path, policy: str, *, deterministic: bool) -> Envi
         deterministic: see `ask_for_determinism`.
 
     Raises:
-        UserError: the run was begun in another lane, whose checkpoints cannot be read here.
+        UserError: the run was begun in another lane, whose checkpoints cannot be read here; or processes that are to
+            share the training differ.
     """
     ask_for_determinism(deterministic)
-    environment = _settled(folder, current_environment(policy))
+    mine, environment = replicas(), current_environment(policy)
+    if not mine.are_alike(f"{environment.tensorflow} {environment.keras} {environment.project}".encode()):
+        raise UserError(
+            f"the processes of this training have other versions than TensorFlow {environment.tensorflow}, Keras "
+            f"{environment.keras} and {environment.project} of this project; install the same on all machines"
+        )
+    if mine.is_first:
+        environment = _settled(folder, environment)
+    policies = list(POLICIES.values())
+    (number,) = mine.of_first([np.array([policies.index(environment.policy)])])
+    environment = replace(environment, policy=policies[int(number[0])])
     print(f"arithmetic: {environment.words()}", flush=True)
     return environment
 

@@ -1,9 +1,11 @@
 """One training session in a run folder: restore, train, validate, save, record, close. It knows no model.
 
 Translators, classifiers and segmenters all go through here, so what is promised of a run (exact continuation, recovery,
-a status that says what happened, no start over a history that is there) holds for all of them.
+a status that says what happened, no start over a history that is there) holds for all of them. Of processes that share
+a training (`common_tf.replicas`) each has a session; only the first one's touches the folder, validates and speaks.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,15 +17,18 @@ import tensorflow as tf
 
 from common_tf.errors import UserError
 from common_tf.files import read_json, replace_json
-from common_tf.progress import TrainingProgress
+from common_tf.replicas import alone, others_may_be_gone, replicas
 from common_tf.runs.checkpoints import Checkpoints
 from common_tf.runs.environment import Environment, write_environment
-from common_tf.runs.history import HISTORY_FILE, History
+from common_tf.runs.history import HISTORY_FILE
+from common_tf.runs.log import EpochLines, TrainingLog
 from common_tf.runs.profile import PROFILE_AFTER, Profile
 from common_tf.runs.schedule import Schedule, StopSignals
 from common_tf.runs.weights import exported_step
 
 STATUS_FILE = "status.json"
+_LISTEN_EVERY = 10
+"""Steps after which processes that share a training ask each other whether one is to stop."""
 
 
 class Trainable(Protocol):
@@ -43,10 +48,6 @@ class Trainable(Protocol):
 
     def export(self, kind: str, record: Mapping[str, Any]) -> None:
         """Saves inference weights, ``best`` or ``last``, with a record of what they are."""
-
-
-EpochLines = Callable[[int, float, Mapping[str, float], str | None, TrainingProgress], None]
-"""Called after each epoch with its number, seconds, mean losses, the checkpoint its last step was saved to, display."""
 
 
 @dataclass(frozen=True)
@@ -93,18 +94,27 @@ class Session:
     profile: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("checkpoints", "weights", "tensorboard"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        write_environment(self.folder, self.environment)
+        self._mine = replicas()
         self._checkpoints = Checkpoints(
             self.folder, keep=self.keep, state=self.trainable.state, trained=self.trainable.trained
         )
-        self.restored = self._checkpoints.restore()
+        self.restored: str | None = None
+        if self._mine.is_first:
+            with alone():
+                self._restore()
+        self._checkpoints.share()
         self.start = int(self._checkpoints.step)
+
+    def _restore(self) -> None:
+        for name in ("checkpoints", "weights", "tensorboard"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        write_environment(self.folder, self.environment)
+        self.restored = self._checkpoints.restore()
+        step = int(self._checkpoints.step)
         _refuse_start_over(self.folder, self.restored)
-        if self.restored and exported_step(self.folder, "last") != self.start:
+        if self.restored and exported_step(self.folder, "last") != step:
             # Killed between a save and its export; a run that was complete then would never export again.
-            self.trainable.export("last", self._record(self.start))
+            self.trainable.export("last", self._record(step))
         self._write_status(self.restored)
 
     @property
@@ -119,37 +129,37 @@ class Session:
             batches: from a step on, without end.
 
         Raises:
-            UserError: a loss or a weight is not finite; the last checkpoint stays the last good state.
+            UserError: a loss or a weight is not finite, or a process that shares the training is gone; the last
+                checkpoint stays the last good state.
         """
         if self.is_complete:
             return self._outcome(True)
-        history = History(self.folder, every=self.schedule.log_every, step=self.start)
-        display = TrainingProgress(total=self.schedule.total_steps, start=self.start)
-        try:
-            first = self.start + PROFILE_AFTER + 1
-            with (
-                StopSignals() as stop,
-                Profile(self.folder / "tensorboard", first=first, steps=self.profile) as profile,
-            ):
-                return self._outcome(self._loop(batches(self.start), history, display, stop, profile))
-        finally:
-            display.close()
-            history.close()
+        with contextlib.ExitStack() as stack:
+            log = self._open_log(stack)
+            stop = stack.enter_context(StopSignals())
+            steps = self.profile if self._mine.is_first else 0
+            profile = Profile(self.folder / "tensorboard", first=self.start + PROFILE_AFTER + 1, steps=steps)
+            stack.enter_context(profile)
+            stack.enter_context(others_may_be_gone())
+            return self._outcome(self._loop(batches(self.start), log, stop, profile))
 
-    def _loop(
-        self, batches: Iterable, history: History, display: TrainingProgress, stop: StopSignals, profile: Profile
-    ) -> bool:
+    def _open_log(self, stack: contextlib.ExitStack) -> TrainingLog | None:
+        """For the first of the processes that share a training."""
+        if not self._mine.is_first:
+            return None
+        log = TrainingLog(self.folder, schedule=self.schedule, start=self.start, epoch_lines=self.epoch_lines)
+        return stack.enter_context(log)
+
+    def _loop(self, batches: Iterable, log: TrainingLog | None, stop: StopSignals, profile: Profile) -> bool:
         schedule, checkpoints = self.schedule, self._checkpoints
-        sums: dict[str, list[float]] = {}
         pending: list[Mapping[str, tf.Tensor]] = []
-        epoch_began = time.monotonic()
         seconds = float(checkpoints.seconds)
         for step, batch in zip(range(self.start + 1, schedule.total_steps + 1), batches):
             began = time.monotonic()
             with profile.step(step):
                 pending.append(self.trainable.train_step(batch, tf.constant(step - 1, tf.int64)))
             seconds += time.monotonic() - began
-            if not (schedule.is_due(step) or stop.requested):
+            if not (schedule.is_due(step) or self._is_asked_to_stop(step, stop)):
                 continue  # losses stay on their device: nobody waits for the step
             began = time.monotonic()
             losses = self._fetched(pending, step)
@@ -157,32 +167,26 @@ class Session:
             seconds += time.monotonic() - began
             checkpoints.step.assign(step)
             checkpoints.seconds.assign(seconds)
-            figures = self._validate(step) if schedule.validates(step) else {}
-            ended = bool(figures) and self._waited_enough(step)
+            figures = self._validate(step) if log and schedule.validates(step) else {}
             # Asked once from here on: a request between saving and leaving would end the run with nothing saved.
-            stopping = stop.requested
+            ended, stopping = self._mine.any(bool(figures) and self._waited_enough(step), stop.requested)
             saving = schedule.saves(step) or stopping or ended
-            epoch = schedule.epoch(step)
-            for number, one in enumerate(losses, start=step - len(losses) + 1):
-                last = number == step
-                shown = figures if last else {}
-                history.add(number, epoch=epoch, seconds=seconds, losses=one, flush=saving and last, figures=shown)
-                for name, value in one.items():
-                    sums.setdefault(name, []).append(value)
-            display.update(step, losses[-1])
-            if figures:
-                words = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-                display.say(f"validation after step {step}: {words}")
+            if log:
+                log.add(step, losses, seconds=seconds, figures=figures, saving=saving)
             path = self._save(step) if saving else None
-            if schedule.ends_epoch(step):
-                means = {name: math.fsum(values) / len(values) for name, values in sums.items()}
-                self.epoch_lines(epoch, time.monotonic() - epoch_began, means, path, display)
-                sums, epoch_began = {}, time.monotonic()
+            if log and schedule.ends_epoch(step):
+                log.end_epoch(step, path)
             if ended:
                 return True
             if stopping and step < schedule.total_steps:
                 return False
         return True
+
+    def _is_asked_to_stop(self, step: int, stop: StopSignals) -> bool:
+        """Whether to stop after a step at which nothing is due; processes that share a training stop together."""
+        if self._mine.count == 1:
+            return stop.requested
+        return step % _LISTEN_EVERY == 0 and self._mine.any(stop.requested)[0]
 
     def _fetched(self, pending: Sequence[Mapping[str, tf.Tensor]], step: int) -> list[dict[str, float]]:
         """The losses of the steps up to ``step``; all of them are looked at before anything is saved."""
@@ -201,7 +205,8 @@ class Session:
         return fetched
 
     def _validate(self, step: int) -> Mapping[str, float]:
-        figures = {name: float(value) for name, value in self.trainable.validate(step).items()}
+        with alone():
+            figures = {name: float(value) for name, value in self.trainable.validate(step).items()}
         # Both in double precision, in which the best one is kept: an equal score is no better one.
         if figures["score"] < float(self._checkpoints.best):
             self._checkpoints.best.assign(figures["score"])
@@ -213,7 +218,12 @@ class Session:
         patience = self.schedule.patience_steps
         return bool(patience) and step - int(self._checkpoints.best_step) >= patience
 
-    def _save(self, step: int) -> str:
+    def _save(self, step: int) -> str | None:
+        if not self._checkpoints.are_alike():
+            print(f"step {step}: the processes had drifted apart; all go on with the weights of the first", flush=True)
+            self._checkpoints.share()
+        if not self._mine.is_first:
+            return None
         path = self._checkpoints.save()
         self.trainable.export("last", self._record(step))
         self._write_status(path)

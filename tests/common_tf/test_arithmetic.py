@@ -9,12 +9,12 @@ from common_tf.arithmetic import LossScale, precision_policy
 def test_a_named_precision_is_its_policy_and_auto_asks_the_machine(monkeypatch):
     names = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
     assert {name: precision_policy(name) for name in names} == names
-    monkeypatch.setattr(arithmetic.tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(arithmetic.tf.config, "get_visible_devices", lambda kind: [])
     for has, policy in ((True, "mixed_bfloat16"), (False, "float32")):
         monkeypatch.setattr(arithmetic, "cpu_has_bfloat16", lambda has=has: has)
         assert precision_policy("auto") == policy
     monkeypatch.setattr(arithmetic, "cpu_has_bfloat16", lambda: True)
-    monkeypatch.setattr(arithmetic.tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr(arithmetic.tf.config, "get_visible_devices", lambda kind: ["a GPU"])
     assert precision_policy("auto") == "float32"
 
 

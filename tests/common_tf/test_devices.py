@@ -11,7 +11,7 @@ from common_tf.quiet import stderr_held_back
 
 
 def test_a_gpu_that_tensorflow_cannot_use_is_named_with_the_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
     assert devices.unused_gpu_words(driver=tmp_path) is None
     for bus, text in (("0000:01:00.0", "Model: \t NVIDIA A100\nIRQ: 5\n"), ("0000:02:00.0", "nothing of a model\n")):
         (tmp_path / "gpus" / bus).mkdir(parents=True)
@@ -31,7 +31,7 @@ def test_a_gpu_in_use_is_named_and_nothing_more_is_said(monkeypatch):
     class Device:
         name = "/physical_device:GPU:0"
 
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [Device, Device])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [Device, Device])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"device_name": "Tesla T4"})
     assert devices.device_words() == "Tesla T4, Tesla T4"
     assert devices.unused_gpu_words() is None

@@ -273,7 +273,7 @@ def test_pccgan_is_never_conditioned_on_what_its_cycle_must_return(translator, e
             for turned in (np.s_[:], np.s_[::-1], np.s_[:, ::-1], np.s_[::-1, ::-1]):
                 answer = mine[letter].numpy()[0, ..., 0][turned]
                 assert np.abs(condition - answer)[shown].max() > 0.1
-        system._remember({**batch, **mine})
+        system.remember({**batch, **mine})
 
 
 @pytest.mark.parametrize("model", _quick(system_names(), "cut", "cyclegan", "pix2pix"))

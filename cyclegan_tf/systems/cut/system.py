@@ -1,6 +1,6 @@
 """CUT and FastCUT (Park, Efros, Zhang, Zhu 2020): one-sided translation by contrast of patches."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -52,15 +52,10 @@ class System(AdversarialTranslator):
         )
         self.add_pools("".join(SIDES[direction][1] for direction in self.generators))
 
-    @tf.function(autograph=False)
-    def train_step(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        losses: dict[str, tf.Tensor] = {}
-        with tf.GradientTape(persistent=True) as tape:
-            parts = [self._losses(direction, batch, step, losses) for direction in self.generators]
-            total, critics = (self.loss_scale.up(sum(side)) for side in zip(*parts))
-            pairs = [self.loss_scale.up(one) for one in self.pair_losses(batch, losses)]
-        self.update(tape, [total, *pairs], critics, step)
-        return losses
+    def step_losses(self, batch: Batch, step: tf.Tensor, losses: dict[str, tf.Tensor]) -> tuple[Sequence, tf.Tensor]:
+        parts = [self._losses(direction, batch, step, losses) for direction in self.generators]
+        total, critics = (sum(side) for side in zip(*parts))
+        return [total], critics
 
     def _losses(self, direction: str, batch: Batch, step: tf.Tensor, losses: dict[str, tf.Tensor]) -> tuple:
         """The sum of the generator's terms of one direction, and its critic's loss."""

@@ -1,10 +1,10 @@
 """CycleGAN (Zhu, Park, Isola, Efros 2017), with the options that its presets need."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from cyclegan_tf.adversarial import AdversarialTranslator, Terms, fan_out
+from cyclegan_tf.adversarial import AdversarialTranslator, Terms, fan_out, weigh
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.directions import A_TO_B, B_TO_A
 from cyclegan_tf.losses import ADVERSARIAL, l1
@@ -57,22 +57,15 @@ class System(AdversarialTranslator):
     def _heads(self, name: str) -> tuple[tf.Variable, ...]:
         return self.contrasts[name].trainable_variables if name in self.contrasts else ()
 
-    # Nothing here depends on the value of a tensor; without AutoGraph the first step comes sooner.
-    @tf.function(autograph=False)
-    def train_step(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+    def step_losses(self, batch: Batch, step: tf.Tensor, losses: dict[str, tf.Tensor]) -> tuple[Sequence, tf.Tensor]:
         # Without a pool the critics judge the same fakes in both games: one forward pass serves both.
-        with tf.GradientTape(persistent=True) as tape:
-            terms, contrast, losses, shown = self._generator_terms(batch, step)
-            totals = [sum(weight * value for value, weight in part.values()) for part in (terms, contrast) if part]
-            losses.update({name: value for name, (value, _) in {**terms, **contrast}.items()})
-            totals += self.pair_losses(batch, losses)
-            for name, critic in (("a", self.critic_a), ("b", self.critic_b)):
-                real, fake, judged = shown[name]
-                losses[f"critic_{name}"] = self.critic_loss(name, critic, real, fake, judged, step)
-            critics = self.loss_scale.up(losses["critic_a"] + losses["critic_b"])
-            totals = [self.loss_scale.up(total) for total in totals]
-        self.update(tape, totals, critics, step)
-        return losses
+        terms, contrast, figures, shown = self._generator_terms(batch, step)
+        losses.update(figures)
+        totals = [weigh(part, losses) for part in (terms, contrast) if part]
+        for name, critic in (("a", self.critic_a), ("b", self.critic_b)):
+            real, fake, judged = shown[name]
+            losses[f"critic_{name}"] = self.critic_loss(name, critic, real, fake, judged, step)
+        return totals, losses["critic_a"] + losses["critic_b"]
 
     def _generator_terms(
         self, batch: Batch, step: tf.Tensor, *, training: bool = True

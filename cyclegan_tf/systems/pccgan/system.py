@@ -16,11 +16,12 @@ The condition is not drawn from the step's own slices, which its cycle must retu
 question. (Where one pass over the data ends and the next begins, two steps may draw the same slice.)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from common_tf.randomness import Stream
+from common_tf.replicas import replicas
 from cyclegan_tf.adversarial import AdversarialTranslator, Terms, fan_out, weigh
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.directions import DIRECTIONS, SIDES, back
@@ -75,27 +76,20 @@ class System(AdversarialTranslator):
             for name in DIRECTIONS
         }
 
-    @tf.function(autograph=False)
-    def train_step(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        conditions = {direction: self.condition(direction, step) for direction in DIRECTIONS}
-        losses: dict[str, tf.Tensor] = {}
-        with tf.GradientTape(persistent=True) as tape:
-            total, forth = 0.0, {}
-            for direction in DIRECTIONS:
-                mine, forth[direction] = self._translate(direction, batch, conditions[direction], step, losses)
-                total += mine
-            flip = self.cycle_flip(step)
-            for direction in DIRECTIONS:
-                letter = SIDES[direction][1]
-                cycled, *_ = self.generators[direction](
-                    [flip(forth[back(direction)]), conditions[direction]], training=True
-                )
-                total += weigh(self.cycle_terms(letter, flip(batch[letter]), cycled, step), losses)
-            critics = self.loss_scale.up(losses["critic_a"] + losses["critic_b"])
-            totals = [self.loss_scale.up(one) for one in (total, *self.pair_losses(batch, losses))]
-        self.update(tape, totals, critics, step)
-        self._remember(batch)
-        return losses
+    def step_losses(self, batch: Batch, step: tf.Tensor, losses: dict[str, tf.Tensor]) -> tuple[Sequence, tf.Tensor]:
+        conditions = {direction: replicas().part(self.condition(direction, step)) for direction in DIRECTIONS}
+        total, forth = 0.0, {}
+        for direction in DIRECTIONS:
+            mine, forth[direction] = self._translate(direction, batch, conditions[direction], step, losses)
+            total += mine
+        flip = self.cycle_flip(step)
+        for direction in DIRECTIONS:
+            letter = SIDES[direction][1]
+            cycled, *_ = self.generators[direction](
+                [flip(forth[back(direction)]), conditions[direction]], training=True
+            )
+            total += weigh(self.cycle_terms(letter, flip(batch[letter]), cycled, step), losses)
+        return [total], losses["critic_a"] + losses["critic_b"]
 
     def condition(self, direction: str, step: tf.Tensor) -> tf.Tensor:
         """Alternate cells of target slices of the step before, or of the reference.
@@ -134,14 +128,14 @@ class System(AdversarialTranslator):
             f"dictionary_{direction}": (tf.reduce_mean(error), system.dictionary_weight),
             **self.input_terms(direction, source, batch[f"mask_{first}"], out, step),
         }
-        used = tf.reduce_mean(tf.stop_gradient(assignment), axis=(0, 1, 2))
+        used = replicas().step_mean(tf.reduce_mean(tf.stop_gradient(assignment), axis=(0, 1, 2)))
         entropy = -tf.reduce_sum(used * tf.math.log(used + 1e-12))
         losses[f"dictionary_usage_{direction}"] = entropy / tf.math.log(float(ATOMS))
         truth = self.to_judge(target, batch, second)
         losses[critic.name] = self.critic_loss(second, critic, truth, shown, judged, step)
         return weigh(terms, losses), forth
 
-    def _remember(self, batch: Batch) -> None:
+    def remember(self, batch: Batch) -> None:
         """Keeps this step's slices for the next one's conditions, and moves the references towards them."""
         for direction in DIRECTIONS:
             letter = SIDES[direction][1]

@@ -1,6 +1,6 @@
 """pix2pix (Isola, Zhu, Zhou, Efros 2017): supervised translation from aligned pairs."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -44,26 +44,21 @@ class System(AdversarialTranslator):
     def keeps_dropout(cls, config: TranslatorConfig) -> bool:
         return config.system.test_dropout
 
-    @tf.function(autograph=False)
-    def train_step(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+    def step_losses(self, batch: Batch, step: tf.Tensor, losses: dict[str, tf.Tensor]) -> tuple[Sequence, tf.Tensor]:
         system = self.config.system
         game = ADVERSARIAL[system.adversarial]
-        losses: dict[str, tf.Tensor] = {}
-        with tf.GradientTape(persistent=True) as tape:
-            total = critics = 0.0
-            for direction, generator in self.generators.items():
-                source, truth = (batch[letter] for letter in SIDES[direction])
-                critic = self.critics[direction]
-                fake, near = fan_out(generator(source, training=True), 2)
-                fake = tf.concat([source, fake], axis=-1)
-                judged = critic(fake, training=True)
-                losses[f"adversarial_{direction}"] = game.generator(judged)
-                losses[f"l1_{direction}"] = l1(near, truth)
-                real = tf.concat([source, truth], axis=-1)
-                losses[critic.name] = self.critic_loss(SIDES[direction][1], critic, real, fake, judged, step)
-                total += system.adversarial_weight * losses[f"adversarial_{direction}"]
-                total += system.l1_weight * losses[f"l1_{direction}"]
-                critics += losses[critic.name]
-            total, critics = self.loss_scale.up(total), self.loss_scale.up(critics)
-        self.update(tape, [total], critics, step)
-        return losses
+        total = critics = 0.0
+        for direction, generator in self.generators.items():
+            source, truth = (batch[letter] for letter in SIDES[direction])
+            critic = self.critics[direction]
+            fake, near = fan_out(generator(source, training=True), 2)
+            fake = tf.concat([source, fake], axis=-1)
+            judged = critic(fake, training=True)
+            losses[f"adversarial_{direction}"] = game.generator(judged)
+            losses[f"l1_{direction}"] = l1(near, truth)
+            real = tf.concat([source, truth], axis=-1)
+            losses[critic.name] = self.critic_loss(SIDES[direction][1], critic, real, fake, judged, step)
+            total += system.adversarial_weight * losses[f"adversarial_{direction}"]
+            total += system.l1_weight * losses[f"l1_{direction}"]
+            critics += losses[critic.name]
+        return [total], critics

@@ -1,10 +1,11 @@
 """UNIT (Liu, Breuel, Kautz 2017), the NIPS version: two variational auto-encoders with a shared latent space."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from common_tf.randomness import Stream
+from common_tf.replicas import replicas
 from cyclegan_tf.adversarial import AdversarialTranslator, Terms, fan_out, weigh
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.directions import A_TO_B, B_TO_A, DIRECTIONS, SIDES
@@ -49,40 +50,34 @@ class System(AdversarialTranslator):
             for direction in DIRECTIONS
         }
 
-    @tf.function(autograph=False)
-    def train_step(self, batch: Batch, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+    def step_losses(self, batch: Batch, step: tf.Tensor, losses: dict[str, tf.Tensor]) -> tuple[Sequence, tf.Tensor]:
         system = self.config.system
-        with tf.GradientTape(persistent=True) as tape:
-            hidden, divergence = self._encode(batch["a"], batch["b"], step, "there")
-            # Of the two halves of each batch one is the domain's own reconstruction, the other a translation.
-            same_a, fake_a = tf.split(self.parts["decoder_a"](hidden, training=True), 2)
-            fake_b, same_b = tf.split(self.parts["decoder_b"](hidden, training=True), 2)
-            (fake_a, back_a, out_a), (fake_b, back_b, out_b) = fan_out(fake_a, 3), fan_out(fake_b, 3)
-            flip = self.cycle_flip(step)
-            hidden, divergence_again = self._encode(flip(back_a), flip(back_b), step, "back")
-            from_a, from_b = tf.split(hidden, 2)
-            losses: dict[str, tf.Tensor] = {}
-            terms: Terms = {
-                "reconstruction_a": (l1(same_a, batch["a"]), system.reconstruction_weight),
-                "reconstruction_b": (l1(same_b, batch["b"]), system.reconstruction_weight),
-                **self.cycle_terms("a", flip(batch["a"]), self.parts["decoder_a"](from_b, training=True), step),
-                **self.cycle_terms("b", flip(batch["b"]), self.parts["decoder_b"](from_a, training=True), step),
-                "kl": (divergence + divergence_again, system.kl_weight),
-            }
-            total = weigh(terms, losses)
-            for direction, fake, out in ((A_TO_B, fake_b, out_b), (B_TO_A, fake_a, out_a)):
-                total += self._judge(direction, batch, fake, out, step, losses)
-            critics = self.loss_scale.up(losses["critic_a"] + losses["critic_b"])
-            totals = [self.loss_scale.up(one) for one in (total, *self.pair_losses(batch, losses))]
-        self.update(tape, totals, critics, step)
-        return losses
+        hidden, divergence = self._encode(batch["a"], batch["b"], step, "there")
+        # Of the two halves of each batch one is the domain's own reconstruction, the other a translation.
+        same_a, fake_a = tf.split(self.parts["decoder_a"](hidden, training=True), 2)
+        fake_b, same_b = tf.split(self.parts["decoder_b"](hidden, training=True), 2)
+        (fake_a, back_a, out_a), (fake_b, back_b, out_b) = fan_out(fake_a, 3), fan_out(fake_b, 3)
+        flip = self.cycle_flip(step)
+        hidden, divergence_again = self._encode(flip(back_a), flip(back_b), step, "back")
+        from_a, from_b = tf.split(hidden, 2)
+        terms: Terms = {
+            "reconstruction_a": (l1(same_a, batch["a"]), system.reconstruction_weight),
+            "reconstruction_b": (l1(same_b, batch["b"]), system.reconstruction_weight),
+            **self.cycle_terms("a", flip(batch["a"]), self.parts["decoder_a"](from_b, training=True), step),
+            **self.cycle_terms("b", flip(batch["b"]), self.parts["decoder_b"](from_a, training=True), step),
+            "kl": (divergence + divergence_again, system.kl_weight),
+        }
+        total = weigh(terms, losses)
+        for direction, fake, out in ((A_TO_B, fake_b, out_b), (B_TO_A, fake_a, out_a)):
+            total += self._judge(direction, batch, fake, out, step, losses)
+        return [total], losses["critic_a"] + losses["critic_b"]
 
     def _encode(self, images_a: tf.Tensor, images_b: tf.Tensor, step: tf.Tensor, turn: str) -> tuple:
         """The decoders' input for both domains, first a then b, and the KL term of both."""
         own = [self.parts["encoder_a"](images_a, training=True), self.parts["encoder_b"](images_b, training=True)]
         latent = tf.cast(self.parts["shared_in"](tf.concat(own, axis=0), training=True), tf.float32)
         seed = _LATENT_NOISE.tensor(self.config.optimisation.seed, step, turn)
-        noisy = latent + tf.random.stateless_normal(tf.shape(latent), seed)
+        noisy = latent + replicas().drawn(lambda shape: tf.random.stateless_normal(shape, seed), tf.shape(latent))
         # The sum of both domains' means is twice the mean over the joint batch.
         return self.parts["shared_out"](noisy, training=True), 2.0 * tf.reduce_mean(tf.square(latent))
 

@@ -10,7 +10,7 @@ from common_tf.cache_folder import cache_folder
 from common_tf.metrics.calibration import to_probabilities
 from common_tf.metrics.classification import roc_auc
 from common_tf.sources.cache import prepared_slices
-from detector_tf.batches import Batches, Squares
+from detector_tf.batches import Batches, Squares, images_in_a_step
 from detector_tf.config import DetectorConfig
 from detector_tf.inference import two_sided
 from detector_tf.losses import classification_loss
@@ -92,7 +92,7 @@ class ClassificationFold:
         training = np.flatnonzero(self.split == TRAIN)
         everything = np.arange(len(data.labels))
         self.images = Squares([prepared], config.data.channels, enhancement, everything)
-        batch_size = min(config.optimisation.batch_size, len(training))
+        batch_size = images_in_a_step(config.optimisation.batch_size, training=len(training))
         self.batches = Batches(self.images, {"labels": data.labels}, training, batch_size, config.optimisation.seed)
         self._weights = tf.constant(_class_weights(config, data.labels[training], task.classes), tf.float32)
         self._smoothing = config.optimisation.label_smoothing

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from common_tf.errors import UserError
 from common_tf.pictures.preparation import PREPARATION_FILE, save_preparations
-from detector_tf.batches import Batches
+from detector_tf.batches import Batches, images_in_a_step
 from detector_tf.config import DetectorConfig
 from detector_tf.losses import segmentation_loss
 from detector_tf.sections import SLICE
@@ -76,7 +76,7 @@ class SegmentationFold:
         positive = with_a_lesion(self.slices.lesions, chosen.tolist())
         repeats = max(1, round((~positive).sum() / max(1, positive.sum())))
         chosen = np.concatenate([chosen[~positive], np.repeat(chosen[positive], repeats)])
-        batch_size = min(config.optimisation.batch_size, len(chosen))
+        batch_size = images_in_a_step(config.optimisation.batch_size, training=len(chosen))
         self.batches = Batches(
             self.slices.images, {"masks": self.slices.lesions}, chosen, batch_size, config.optimisation.seed
         )

@@ -1,0 +1,1 @@
+"""Programs that tests start as several processes of one training."""
