@@ -1,6 +1,7 @@
 """What the numbers of a report were made from."""
 
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ def provenance(context: Context, seconds: float) -> dict[str, str]:
     texts = {"Command": command_words(context.request.command)}
     outputs, test, pairs = context.translation, context.test, context.pairs
     if test is not None:
-        lines = [f"data: {context.data}", f"chosen: {test.origin}"]
+        lines = [f"data: {_without_place(str(context.data))}", f"chosen: {test.origin}"]
         for name, one in test.slices.items():
             lines.append(
                 f"{name}: {len(one.squares)} test slices in {len(np.unique(one.groups))} {one.group_word}; "
@@ -59,14 +60,23 @@ def provenance(context: Context, seconds: float) -> dict[str, str]:
 
 
 def command_words(command: Sequence[str]) -> str:
-    """The command line."""
-    return " ".join(command) or "(called from Python)"
+    """The command line, without where things lie on the machine of whoever made the report."""
+    return " ".join(map(_without_place, command)) or "(called from Python)"
 
 
 def config_words(run: Path) -> str:
     """The config of a run; empty where its folds alone have one."""
     file = run / CONFIG_FILE
-    return file.read_text(encoding="utf-8") if file.exists() else ""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return re.sub(r"""(?m)^(\s*\w+: )['"]?([~/].*?)['"]?$""", lambda found: found[1] + _without_place(found[2]), text)
+
+
+def _without_place(word: str) -> str:
+    """A word of a command; of an absolute path its last name, for a report is meant to be handed on."""
+    flag, equals, value = word.partition("=")
+    if equals and flag.isidentifier():
+        return f"{flag}={_without_place(value)}"
+    return Path(word).name or word if word.startswith(("/", "~")) else word
 
 
 def time_words(seconds: float, cache: ArrayCache) -> str:

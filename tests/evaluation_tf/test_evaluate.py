@@ -66,6 +66,14 @@ def test_every_number_says_what_it_is(evaluated):
     assert "SHA-256" in record["provenance"]["Translator"]
 
 
+def test_a_report_does_not_say_where_things_lie(evaluated):
+    """It is handed on; a path of the machine it was made on often has a name in it."""
+    output, _, words = evaluated
+    place = str(words[1].parent.parent)
+    for file in output.rglob("*"):
+        assert not file.is_file() or place.encode() not in file.read_bytes(), file
+
+
 def test_what_cannot_be_computed_is_named(evaluated):
     record = evaluated[1]
     gaps = {gap["what"]: gap["reason"] for gap in record["not_computed"]}
