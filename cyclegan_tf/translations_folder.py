@@ -1,12 +1,12 @@
 """A folder of translations: it knows what was made of what, and nothing of others is replaced."""
 
 import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from common_tf.csv_table import csv_text, read_csv
 from common_tf.errors import UserError
 from common_tf.files import replace_text, staged_folder
 from common_tf.sources.source import listed
@@ -78,7 +78,7 @@ class TranslationsFolder:
             made, inputs = {row[0] for row in rows}, {row[1:3] for row in rows}
             stale = [row[0] for row in self._rows if row[1:3] in inputs and row[0] not in made]
             self._rows = [*(row for row in self._rows if row[0] not in made and row[0] not in stale), *rows]
-            replace_text(staging / TABLE_FILE, _table(self._rows))
+            replace_text(staging / TABLE_FILE, csv_text(_COLUMNS, self._rows))
         for name in stale:  # of a series that had more slices
             (self.path / name).unlink(missing_ok=True)
 
@@ -100,12 +100,12 @@ def _earlier(output: Path) -> list[tuple[str, ...]]:
     if table.is_file():
         try:
             with open(table, newline="", encoding="utf-8") as stream:
-                found = list(csv.DictReader(stream))
-        except (UnicodeDecodeError, csv.Error):
-            found = []
-        if not found or set(found[0]) != set(_COLUMNS):
+                names, found = read_csv(stream)
+        except (ValueError, csv.Error):
+            names, found = [], []
+        if not found or set(names) != set(_COLUMNS) or any(len(row) != len(names) for row in found):
             raise UserError(f"{table}: is not a table of translations; give another --output folder")
-        rows = [tuple(row[name] for name in _COLUMNS) for row in found]
+        rows = [tuple(row[names.index(name)] for name in _COLUMNS) for row in found]
     ours = {TABLE_FILE, SHEET_FILE, *(row[0] for row in rows)}
     foreign = sorted(
         path.relative_to(output).as_posix()
@@ -119,9 +119,3 @@ def _earlier(output: Path) -> list[tuple[str, ...]]:
             "synthetic images do not go beside others, give a new folder"
         )
     return rows
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([_COLUMNS, *rows])
-    return table.getvalue()

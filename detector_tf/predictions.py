@@ -1,13 +1,13 @@
 """predictions.csv: what a run predicted on images it never saw; and how good that is."""
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from common_tf.csv_table import csv_text_of, read_csv
 from common_tf.errors import UserError
 from common_tf.files import replace_text
 from common_tf.measurement.measurement import Measurement, measure, number
@@ -67,12 +67,8 @@ class Predictions:
 
     def write(self, path: Path) -> None:
         """Writes predictions.csv."""
-        buffer = io.StringIO()
         names = [*_FIXED, *(f"p_{name}" for name in self.classes)]
-        writer = csv.DictWriter(buffer, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        replace_text(path, buffer.getvalue())
+        replace_text(path, csv_text_of(names, self.rows))
 
 
 def read_predictions(run: Path) -> Predictions:
@@ -99,16 +95,16 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """
     try:
         with open(path, newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            names, rows = list(reader.fieldnames or ()), list(reader)
+            names, lines = read_csv(stream)
     except FileNotFoundError as error:
         raise UserError(f"{path}: not found; is {path.parent} a detector's run that has ended?") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:  # an empty file has no header
         raise UserError(f"{path}: cannot be read; continue the run, which writes it again") from error
+    rows = [dict(zip(names, line)) for line in lines if len(line) == len(names)]
     classes = [name[2:] for name in names if name.startswith("p_")]
     if not classes or not set(names) >= set(_FIXED) - set(_SINCE_FORMAT_2):
         raise UserError(f"{path}: not the predictions of a detector")
-    if not rows or not all(_is_whole(row, classes) for row in rows):
+    if not rows or len(rows) < len(lines) or not all(_is_whole(row, classes) for row in rows):
         raise UserError(f"{path}: cut or damaged; continue the run, which writes it again")
     return classes, rows
 
@@ -118,7 +114,7 @@ def _is_whole(row: Mapping[str, str], classes: Sequence[str]) -> bool:
         numbers = [float(row[name]) for name in ("threshold", *(f"p_{name}" for name in classes))]
     except (TypeError, ValueError):
         return False
-    return None not in row and row["label"] in classes and bool(np.isfinite(numbers).all())
+    return row["label"] in classes and bool(np.isfinite(numbers).all())
 
 
 def verdict(classes: Sequence[str], chances: np.ndarray, threshold: float) -> dict[str, str]:

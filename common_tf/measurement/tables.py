@@ -1,10 +1,9 @@
 """Tables of measurements, for terminals, CSV, JSON and pages alike."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from common_tf.csv_table import csv_text
 from common_tf.measurement.measurement import Measurement
 
 
@@ -80,9 +79,7 @@ class Table:
 
     def as_csv(self) -> str:
         """One line a number: row, kind, metric, value, low, high, n, interval."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["row", "kind", "metric", "value", "low", "high", "n", "interval"])
+        lines = []
         for row in self.rows:
             for column in self.columns:
                 cell = row.cells.get(column.key)
@@ -92,8 +89,8 @@ class Table:
                 if isinstance(cell, Measurement):
                     record = cell.as_dict()
                     values = [record.get(name) for name in ("value", "low", "high", "n", "interval")]
-                writer.writerow([row.name, row.kind, column.key, *values])
-        return buffer.getvalue()
+                lines.append([row.name, row.kind, column.key, *values])
+        return csv_text(["row", "kind", "metric", "value", "low", "high", "n", "interval"], lines)
 
     def as_lines(self) -> list[str]:
         """For a terminal."""

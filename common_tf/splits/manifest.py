@@ -1,12 +1,12 @@
 """manifest.csv: every file of a run with its hashes, group and split, so that a number can be traced to its files."""
 
 import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from pathlib import Path
 
+from common_tf.csv_table import csv_text, read_csv
 from common_tf.errors import UserError
 from common_tf.files import replace_text
 from common_tf.sources.scanning import Scan
@@ -51,10 +51,8 @@ def write_manifest(path: Path, rows: Sequence[ManifestRow]) -> None:
 
 def manifest_text(rows: Sequence[ManifestRow]) -> str:
     """The manifest as text, as it stands in the file."""
-    buffer = io.StringIO()
     names = [field.name for field in fields(ManifestRow)]
-    csv.writer(buffer, lineterminator="\n").writerows([names, *map(attrgetter(*names), rows)])
-    return buffer.getvalue()
+    return csv_text(names, map(attrgetter(*names), rows))
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:
@@ -66,7 +64,7 @@ def read_manifest(path: Path) -> list[ManifestRow]:
     columns = [field.name for field in fields(ManifestRow)]
     try:
         with open(path, newline="", encoding="utf-8") as stream:
-            header, *rows = csv.reader(stream)
+            header, rows = read_csv(stream)
         if header != columns or any(len(row) != len(columns) for row in rows):
             raise ValueError("other columns")
         return [ManifestRow(*row) for row in rows]

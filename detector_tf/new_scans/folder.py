@@ -1,13 +1,12 @@
 """The folder of what was found in new scans: whole, or not there."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from common_tf.csv_table import csv_text_of
 from common_tf.errors import UserError
 from common_tf.files import refuse_used, replace_text, staged_folder
 
@@ -35,11 +34,7 @@ def new_folder(output: Path, *, source: Path) -> Iterator[Path]:
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Writes rows as CSV; the columns are those of the first."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    replace_text(path, text.getvalue())
+    replace_text(path, csv_text_of(list(rows[0]), rows))
 
 
 def shown_of(count: int, *, most: int = 12) -> set[int]:
