@@ -237,7 +237,8 @@ def _first_to_fail(processes: Sequence[subprocess.Popen]) -> tuple[int, int]:
         if bad and found is None:
             found = bad[0]
         if ended and deadline == float("inf"):
-            deadline = time.monotonic() + (_GRACE_AFTER_DEATH if bad and bad[0][1] < 0 else _GRACE)
+            soon = any(code < 0 or code == LOST for _, code in ended)
+            deadline = time.monotonic() + (_GRACE_AFTER_DEATH if soon else _GRACE)
         if time.monotonic() > deadline:
             for process in processes:
                 process.kill()
