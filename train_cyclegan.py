@@ -10,6 +10,7 @@ The same command again continues where it stopped. Research only, not for diagno
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from common_tf.command_line import add_profile_flag, add_rescan_flag, run_script
@@ -41,14 +42,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from cyclegan_tf.training import train_translator
 
     use_threads_for_two_halves()
-
-    def train() -> bool:
-        if arguments.rescan:
-            forget_scans(cache_folder(config.data.cache))
-        return train_translator(config, run=Path(arguments.run), resume=arguments.resume, profile=arguments.profile)
-
+    if arguments.rescan:
+        forget_scans(cache_folder(config.data.cache))
     train_on_devices(
-        train,
+        partial(train_translator, config, run=Path(arguments.run), resume=arguments.resume, profile=arguments.profile),
         devices=arguments.devices,
         batch_size=config.optimisation.batch_size,
         script=__file__,

@@ -14,6 +14,7 @@ The same command again continues where it stopped. Research only, not for diagno
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from common_tf.command_line import add_profile_flag, add_rescan_flag, run_script
@@ -72,13 +73,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from common_tf.sources.scan_store import forget_scans
     from detector_tf.training import train_detector
 
-    def train() -> bool:
-        if arguments.rescan:
-            forget_scans(cache_folder(config.data.cache))
-        return train_detector(config, run=Path(arguments.run), resume=arguments.resume, profile=arguments.profile)
-
+    if arguments.rescan:
+        forget_scans(cache_folder(config.data.cache))
     train_on_devices(
-        train,
+        partial(train_detector, config, run=Path(arguments.run), resume=arguments.resume, profile=arguments.profile),
         devices=arguments.devices,
         batch_size=config.optimisation.batch_size,
         script=__file__,
