@@ -5,6 +5,7 @@
     python evaluate.py --translator RUN --detector RUN --output DIR
     python evaluate.py --translator RUN --data DIR --pairs DIR --detector RUN --labelled DIR --output DIR
     python evaluate.py --compare RUN RUN ... --pairs DIR --output DIR      several translators on one table
+    python evaluate.py --real DIR --fake DIR [--paired] --output DIR       finished pictures or volumes of any program
 
 DIR gets report.html (one self-contained file), report.json, tables/ and figures/. Research only, not for diagnosis.
 """
@@ -45,6 +46,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--labelled", help="class folders that the detector was tested on", **folder)
     parser.add_argument("--cases", help="pictures to show one by one", **folder)
+    parser.add_argument("--real", help="real pictures, or CT volumes", **folder)
+    parser.add_argument("--fake", help="pictures or volumes that any program made, scored without a run", **folder)
+    parser.add_argument(
+        "--paired", action="store_true", help="--real and --fake hold partners: one file name, one slice or patient"
+    )
+    parser.add_argument(
+        "--window",
+        metavar="real=LO:HI,fake=LO:HI",
+        help="values of --real and --fake that are black and white (default: those of all 16-bit files together)",
+    )
     parser.add_argument(
         "--inception-weights",
         default="imagenet",
@@ -69,8 +80,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if chosen.pop("rescan"):
         forget_scans(cache_folder())
     command = ["python", "evaluate.py", *(sys.argv[1:] if argv is None else argv)]
+    finished = {name: chosen.pop(name) for name in ("real", "fake", "paired", "window")}
     runs = chosen.pop("compare")
-    if runs:
+    if any(finished.values()):
+        report = _score({**chosen, "compare": runs}, finished, command)
+    elif runs:
         report = _compare(runs, chosen, command)
     else:
         report = evaluate(Request(**_with_shipped(chosen), command=command))
@@ -98,6 +112,21 @@ def _compare(runs: Sequence[Path], chosen: dict, command: Sequence[str]) -> Path
         if chosen[name] is not None:
             raise UserError(f"--{name.replace('_', '-')} {chosen[name]}: does not go with --compare")
     return compare(runs, command=command, **wanted)
+
+
+def _score(chosen: dict, finished: dict, command: Sequence[str]) -> Path:
+    from common_tf.pictures.intensity import parse_windows
+    from evaluation_tf.finished.scoring import FinishedRequest, score
+
+    for name in ("real", "fake"):
+        if finished[name] is None:
+            raise UserError(f"--{name}: is missing; --real DIR and --fake DIR are scored against each other")
+    mine = {name: chosen.pop(name) for name in ("output", "inception_weights", "extractor")}
+    for name, value in chosen.items():
+        if value is not None:
+            raise UserError(f"--{name.replace('_', '-')}: does not go with --real and --fake, which need no run")
+    windows = parse_windows(finished.pop("window") or "", ("real", "fake"))
+    return score(FinishedRequest(**mine, **finished, windows=windows, command=command))
 
 
 def run() -> int:

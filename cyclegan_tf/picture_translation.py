@@ -14,8 +14,9 @@ from common_tf.pictures.picture import Picture
 from common_tf.pictures.readers import FileFacts, read_file
 from common_tf.progress import progress
 from common_tf.sources.inputs import picture_inputs, unlike_lines
+from common_tf.sources.listing import SHEET_FILE, TABLE_FILE
 from cyclegan_tf.inference import TrainedTranslator
-from cyclegan_tf.translations_folder import SHEET_FILE, TABLE_FILE, Translated, TranslationsFolder
+from cyclegan_tf.translations_folder import Translated, TranslationsFolder
 
 _SHEET_ROWS = 12
 _FILES_AT_ONCE = 32

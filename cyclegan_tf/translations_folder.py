@@ -9,9 +9,9 @@ from pathlib import Path
 from common_tf.csv_table import csv_text, read_csv
 from common_tf.errors import UserError
 from common_tf.files import replace_text, staged_folder
+from common_tf.sources.listing import SHEET_FILE, TABLE_FILE
 from common_tf.sources.source import listed
 
-SHEET_FILE, TABLE_FILE = "contact_sheet.png", "synthetic.csv"
 _COLUMNS = ("file", "input", "direction", "step", "notice")
 
 

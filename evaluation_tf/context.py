@@ -9,7 +9,7 @@ from common_tf.errors import UserError
 from common_tf.sources.listing import list_pictures
 from common_tf.sources.volume_pairs import VolumePair, find_volume_pairs
 from evaluation_tf.cache import ArrayCache
-from evaluation_tf.features import Extractor, detector_features, inception, lite0
+from evaluation_tf.features import Extractor, named_extractors
 from evaluation_tf.pairs import Pairs, drawn_pairs, folder_pairs, open_pairs, own_pairs, refuse_or_leave_out
 from evaluation_tf.panel import Panel
 from evaluation_tf.parts import Gap, Section
@@ -133,18 +133,12 @@ class Context:
     @cached_property
     def extractors(self) -> list[Extractor]:
         """Networks whose features are compared. InceptionV3 may be missing; what was asked for by name may not."""
-        request, found = self.request, []
+        request = self.request
         if self.translation is None or self.is_volumetric:
             return []
-        found.append(lite0())
-        try:
-            found.append(inception(request.inception_weights))
-        except UserError as error:
-            if request.inception_weights != "imagenet":
-                raise
-            self.gaps.append(Gap("FID and KID in InceptionV3 features", str(error)))
-        run = request.extractor or request.detector
-        return found if run is None else [*found, detector_features(run)]
+        found, gaps = named_extractors(request.inception_weights, request.extractor or request.detector)
+        self.gaps += gaps
+        return found
 
     @property
     def data(self) -> str:

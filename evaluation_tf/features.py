@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from common_tf.errors import UserError
 from common_tf.imagenet import load_imagenet
 from common_tf.lite0 import SIDE, lite0_embedding
 from common_tf.pictures.geometry import resize
@@ -17,6 +18,7 @@ from detector_tf.folds import fold_folders
 from detector_tf.inference import load_detector
 from evaluation_tf.cache import ArrayCache
 from evaluation_tf.images import Images, content_hash
+from evaluation_tf.parts import Gap
 
 _BATCH = 16
 
@@ -148,3 +150,26 @@ def detector_features(run: Path) -> Extractor:
         channels=channels,
         function=_of_gray_levels(pooled),
     )
+
+
+def named_extractors(inception_weights: str, run: Path | None) -> tuple[list[Extractor], list[Gap]]:
+    """Lite0, InceptionV3 and a detector; InceptionV3 may be missing, what was asked for by name may not.
+
+    Args:
+        inception_weights: ``imagenet``, which may be missing, or a file.
+        run: of a detector, or ``None``.
+
+    Returns:
+        Those that are there, and why others are not.
+
+    Raises:
+        UserError: a file or a run that cannot be used.
+    """
+    found, gaps = [lite0()], []
+    try:
+        found.append(inception(inception_weights))
+    except UserError as error:
+        if inception_weights != "imagenet":
+            raise
+        gaps.append(Gap("FID and KID in InceptionV3 features", str(error)))
+    return [*found, *([] if run is None else [detector_features(run)])], gaps

@@ -1,6 +1,6 @@
 """Aligned pictures of one size, on which outputs are compared with their truth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from common_tf.errors import UserError
 from common_tf.pictures.preparation import Preparation
 from common_tf.pictures.readers import BadPicture, FileFacts
 from common_tf.sources.dataset import Dataset, open_dataset
-from common_tf.sources.pairs import pair_source, split_place
-from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, listed
+from common_tf.sources.pairs import pair_source, paired_folders, split_place
+from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source, listed
 from common_tf.splits.manifest import ManifestRow
 from evaluation_tf.images import Images, for_scaled_domains, scaled_pictures
 from evaluation_tf.seen import seen_cases_by
@@ -123,7 +123,23 @@ def open_pairs(folder: Path, *, domains: Sequence[str], order: str) -> PairFolde
     beside = split_place(folder, "train") if folder.name.lower() in SPLIT_FOLDERS else None
     if not training and beside is not None and beside.resolve() != folder.resolve():
         training = list(pair_source(beside, domains=domains, order=order).cases)
-    dataset = open_dataset(replace(source, cases=test), bad_files="skip")
+    return _opened(folder, replace(source, cases=test), training)
+
+
+def open_paired_folders(sides: Mapping[str, Path]) -> PairFolder:
+    """Looks at aligned pictures of two folders, each with the same file names.
+
+    Args:
+        sides: folder by label.
+
+    Raises:
+        UserError: no pictures, partners that are missing, or files that cannot be used.
+    """
+    return _opened(next(iter(sides.values())), paired_folders(sides), ())
+
+
+def _opened(folder: Path, source: Source, training: Sequence[Case]) -> PairFolder:
+    dataset = open_dataset(source, bad_files="skip")
     empty, broken = _left_out(dataset.skipped)
     if broken:
         raise UserError(f"{folder}: {len(broken)} files cannot be used ({listed(broken)}); mend or remove them")
@@ -145,15 +161,40 @@ def folder_pairs(opened: PairFolder, runs: Sequence[Translations]) -> tuple[Pair
     Raises:
         UserError: pairs of several sizes, or values whose black or white cannot be known.
     """
-    domains, flag = runs[0].domains, f"--pairs {opened.folder}"
+    flag = f"--pairs {opened.folder}"
+
+    def preparation(name: str, facts: Mapping[str, FileFacts]) -> Preparation:
+        return _common_preparation(runs, facts, name, flag)
+
+    return prepared_pairs(opened, runs[0].domains, preparation, flag=flag)
+
+
+def prepared_pairs(
+    opened: PairFolder,
+    labels: Sequence[str],
+    preparation: Callable[[str, Mapping[str, FileFacts]], Preparation],
+    *,
+    flag: str,
+) -> tuple[Pairs, Pairs | None]:
+    """The test pairs of a folder, and those that floors are fitted on.
+
+    Args:
+        opened: from `open_pairs` or `open_paired_folders`.
+        labels: of the two sides.
+        preparation: of a side's label and files, by name: where their black and white lie.
+        flag: and folder, as the user named them, for errors.
+
+    Raises:
+        UserError: pairs of several sizes.
+    """
     training = _loaded(opened.training)
     loaded = _loaded(opened.dataset.cases)
-    facts: dict[str, dict[str, FileFacts]] = {name: {} for name in domains}
+    facts: dict[str, dict[str, FileFacts]] = {name: {} for name in labels}
     for cases, some in ((opened.dataset.cases, loaded), (opened.training, training)):
         for case, one in zip(cases, some):
-            for name in domains:
+            for name in labels:
                 facts[name][case.files[name]] = one.facts[name]
-    preparations = {name: _common_preparation(runs, facts[name], name, flag) for name in domains}
+    preparations = {name: preparation(name, facts[name]) for name in labels}
     words = f"pairs of {opened.folder.name}"
     pairs = replace(
         _pairs(loaded, preparations, words, opened.dataset.groups, opened.dataset.group_word, flag),

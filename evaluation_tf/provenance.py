@@ -45,6 +45,12 @@ def provenance(context: Context, seconds: float) -> dict[str, str]:
     if context.panel is not None:
         run = context.panel.run
         texts["Detector"] = f"predictions SHA-256 {file_hash(run / PREDICTIONS_FILE)}\n{config_words(run)}"
+    texts["Versions and time"] = version_words(seconds, context.cache)
+    return texts
+
+
+def version_words(seconds: float, cache: ArrayCache) -> str:
+    """What it was computed with, and how long it took."""
     versions = {
         "project": common_tf.__version__,
         "python": sys.version.split()[0],
@@ -55,8 +61,7 @@ def provenance(context: Context, seconds: float) -> dict[str, str]:
         "opencv": cv2.__version__,
     }
     lines = [f"{name} {version}" for name, version in versions.items()]
-    texts["Versions and time"] = "\n".join([*lines, f"{platform.machine()}, {time_words(seconds, context.cache)}"])
-    return texts
+    return "\n".join([*lines, f"{platform.machine()}, {time_words(seconds, cache)}"])
 
 
 def command_words(command: Sequence[str]) -> str:

@@ -28,7 +28,10 @@ def save_grid(
     """
     rows = max(len(column) for column in columns)
     width = len(columns) * (cell + _GAP) + _GAP
-    canvas = np.full((rows * (cell + _GAP) + _GAP + 2 * _HEADER, width), 40, np.uint8)
+    font = _font(13)
+    lines = _lines(footer, font, width - 2 * _GAP)
+    top_of_footer = rows * (cell + _GAP) + _GAP + _HEADER
+    canvas = np.full((top_of_footer + len(lines) * _HEADER, width), 40, np.uint8)
     for number, column in enumerate(columns):
         for row, image in enumerate(column):
             fitted = _fit(np.asarray(image, np.float32), cell)
@@ -36,10 +39,11 @@ def save_grid(
             top, left = top + (cell - fitted.shape[0]) // 2, left + (cell - fitted.shape[1]) // 2
             canvas[top : top + fitted.shape[0], left : left + fitted.shape[1]] = quantise(fitted)
     picture = Image.fromarray(canvas)
-    draw, font = ImageDraw.Draw(picture), _font(13)
+    draw = ImageDraw.Draw(picture)
     for number, title in enumerate(titles):
         draw.text((_GAP + number * (cell + _GAP), 4), title, fill=235, font=font)
-    draw.text((_GAP, canvas.shape[0] - _HEADER + 2), footer, fill=200, font=font)
+    for number, line in enumerate(lines):
+        draw.text((_GAP, top_of_footer + number * _HEADER + 2), line, fill=200, font=font)
     save_png(path, picture)
 
 
@@ -54,6 +58,18 @@ def save_png(path: Path, picture: Image.Image) -> None:
 def _fit(image: np.ndarray, cell: int) -> np.ndarray:
     scale = cell / max(image.shape)
     return resize(image, max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale)))
+
+
+def _lines(text: str, font, width: float) -> list[str]:
+    """Text in lines that fit; a word that is longer than a line gets one of its own."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _font(size: int):

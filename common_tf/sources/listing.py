@@ -11,8 +11,11 @@ from common_tf.pictures.readers import extensions
 from common_tf.sources.source import listed
 from common_tf.splits.finding import Finding
 
-EXPECTED = ("patients.csv",)
-"""Names of files that are no pictures and are read all the same."""
+SHEET_FILE, TABLE_FILE = "contact_sheet.png", "synthetic.csv"
+"""What lies beside translated pictures: an overview of them, which is no slice, and their table."""
+
+EXPECTED = ("patients.csv", TABLE_FILE)
+"""Names of files that are no pictures, and of which nothing needs to be said."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Listing:
 
 
 def list_pictures(folder: Path, *, recursive: bool = True) -> Listing:
-    """Lists picture files by their endings. Hidden files and folders are left out.
+    """Lists picture files by their endings. Hidden files and folders are left out, and the overview beside translated
+    pictures.
 
     Args:
         folder: that exists.
@@ -47,6 +51,8 @@ def list_pictures(folder: Path, *, recursive: bool = True) -> Listing:
     paths: list[Path] = []
     for path in visible_files(folder, recursive=recursive):
         ending = path.suffix.lower()
+        if path.name == SHEET_FILE and (path.parent / TABLE_FILE).is_file():
+            continue
         if ending in known:
             paths.append(path)
         elif path.name not in EXPECTED:

@@ -7,6 +7,7 @@ Either form may stand under DIR/train, DIR/val and DIR/test, with sub-folders wh
 says which slices are of one patient (see `common_tf.sources.patients`).
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,7 +22,7 @@ from common_tf.pictures.picture import Picture
 from common_tf.pictures.readers import BadPicture, FileFacts, read_file
 from common_tf.sources.folders import nothing_here
 from common_tf.sources.listing import Listing, by_stem, folders_finding, list_pictures, others_finding
-from common_tf.sources.patients import with_patients
+from common_tf.sources.patients import PATIENTS_FILE, with_patients
 from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source, listed
 from common_tf.splits.finding import Finding
 
@@ -89,6 +90,33 @@ def pair_source(root: Path, *, domains: Sequence[str], order: str = DEFAULT_ORDE
     return Source("pairs", root, cases, [*findings, *who])
 
 
+def paired_folders(sides: Mapping[str, Path]) -> Source:
+    """Lists aligned pictures of folders that may lie anywhere, each with the same file names.
+
+    Args:
+        sides: folder by label.
+
+    Raises:
+        UserError: no such folder, no pictures, partners that are missing or double.
+    """
+    for folder in sides.values():
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder")
+    places = {label: folder.resolve() for label, folder in sides.items()}
+    root = Path(os.path.commonpath(list(places.values())))
+    cases, listings = _from_folders(root, places, list(places), "test")
+    if not cases:
+        raise UserError(f"{next(iter(sides.values()))}: {nothing_here(listings)}")
+    names = " and ".join(folder.name for folder in sides.values())
+    findings = others_finding(listings, names)
+    # Above both there may be anything, a whole disk too: nothing is searched for there.
+    tables = [place for place in (root, *places.values()) if (place / PATIENTS_FILE).is_file()]
+    for place in tables[:1] or list(places.values())[:1]:
+        cases, who = with_patients(place, cases)
+        findings += who
+    return Source("pairs", root, cases, findings)
+
+
 def _places(root: Path) -> list[tuple[str, Path]]:
     found = [
         (SPLIT_FOLDERS[item.name.lower()], item)
@@ -110,19 +138,18 @@ def _from_folders(
     root: Path, sides: Mapping[str, Path], domains: Sequence[str], given: str
 ) -> tuple[list, list[Listing]]:
     listings = {side: list_pictures(folder) for side, folder in sides.items()}
+    parent = Path(os.path.commonpath([sides[domain] for domain in domains]))
     files: dict[str, dict[str, Path]] = {}
     for side, folder in sides.items():
         files[side] = by_stem(folder, listings[side].paths)
     wanted = [set(files[domain]) for domain in domains]
     alone = sorted(set.symmetric_difference(*wanted)) + sorted(set(files.get(MASK, {})) - set().union(*wanted))
     if alone:
-        where = sides[domains[0]].parent
-        raise UserError(f"{where}: {len(alone)} images have no partner of the same name ({listed(alone)})")
+        raise UserError(f"{parent}: {len(alone)} images have no partner of the same name ({listed(alone)})")
     cases = []
     for stem in sorted(wanted[0]):
         paths = {domain: files[domain][stem] for domain in domains}
         mask = files.get(MASK, {}).get(stem)
-        parent = sides[domains[0]].parent
         name = (PurePosixPath(parent.relative_to(root).as_posix()) / stem).as_posix()
         cases.append(
             Case(

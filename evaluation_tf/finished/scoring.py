@@ -1,0 +1,119 @@
+"""From two folders to a report: real pictures or volumes, and those that somebody's program made."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common_tf.errors import UserError
+from common_tf.sources.folders import existing_folder
+from common_tf.volumes.files import VolumeListing, list_volumes
+from common_tf.volumes.volume import BadVolume
+from evaluation_tf.features import Extractor, named_extractors
+from evaluation_tf.finished.pictures import likeness_sections, pair_sections
+from evaluation_tf.finished.sides import FAKE, REAL
+from evaluation_tf.finished.volumes import volume_section
+from evaluation_tf.output import ReportFolder
+from evaluation_tf.parts import Gap, Section
+from evaluation_tf.provenance import command_words, version_words
+from evaluation_tf.report import write_report
+
+_UNKNOWN = (
+    "The pictures were made elsewhere: whether the program that made them has seen the real ones in its training, "
+    "nobody can tell from the files"
+)
+
+
+@dataclass(frozen=True)
+class FinishedRequest:
+    """What to score, as on the command line of evaluate.py.
+
+    Attributes:
+        output: folder of the report.
+        real, fake: folders of pictures, or of volumes.
+        paired: files of one name show one slice, or one patient.
+        windows: values of deep pictures that are black and white, by ``real`` and ``fake``.
+        inception_weights: ``imagenet`` or a file.
+        extractor: detector run whose features are compared.
+        command: the command line, for the report.
+    """
+
+    output: Path
+    real: Path
+    fake: Path
+    paired: bool = False
+    windows: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    inception_weights: str = "imagenet"
+    extractor: Path | None = None
+    command: Sequence[str] = ()
+
+
+def score(request: FinishedRequest) -> Path:
+    """Writes a report on finished pictures or volumes.
+
+    Without ``paired`` the sets are compared; with it also each file with its partner of the same name.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        UserError: folders that cannot be used, the same folder twice, partners that are missing.
+    """
+    began = time.monotonic()
+    folders = {REAL: existing_folder(request.real), FAKE: existing_folder(request.fake)}
+    if folders[REAL].resolve() == folders[FAKE].resolve():
+        raise UserError(f"--fake {request.fake}: is the folder of --real; name the pictures that a program made")
+    volumes = {label: _volumes(folder, f"--{label}") for label, folder in folders.items()}
+    holds = [bool(listing.volumes) for listing in volumes.values()]
+    if any(holds) and not all(holds):
+        raise UserError(f"--real {request.real}, --fake {request.fake}: one holds volumes, the other none")
+    if all(holds) and not request.paired:
+        raise UserError(
+            f"--real {request.real}: holds volumes, which are scored against their partners of the same name; add "
+            "--paired"
+        )
+    gaps: list[Gap] = []
+    with ReportFolder(request.output) as folder:
+        if all(holds):
+            sections = [volume_section(volumes[REAL].volumes, volumes[FAKE].volumes, figures=folder.figures)]
+            for label, listing in volumes.items():
+                # Pictures of the volumes often lie beside them.
+                if listing.pictures:
+                    gaps.append(Gap(f"{listing.pictures} {label} picture files", "volumes lie beside them; not read"))
+        else:
+            sections = _picture_sections(request, folders, folder, gaps)
+        name = f"{folders[FAKE].resolve().name} against {folders[REAL].resolve().name}"
+        texts = {
+            "Command": command_words(request.command),
+            "Versions and time": version_words(time.monotonic() - began, folder.cache),
+        }
+        return write_report(
+            folder,
+            title="Finished pictures, scored",
+            subtitle=f"{name}; {time.strftime('%Y-%m-%d')}",
+            sections=sections,
+            gaps=gaps,
+            warnings=[_UNKNOWN],
+            provenance=texts,
+        )
+
+
+def _picture_sections(
+    request: FinishedRequest, folders: Mapping[str, Path], folder: ReportFolder, gaps: list[Gap]
+) -> list[Section]:
+    found, reasons = named_extractors(request.inception_weights, request.extractor)
+    gaps += reasons
+    extractors: Sequence[Extractor] = found
+    sections = likeness_sections(folders, request.windows, extractors=extractors, folder=folder)
+    if request.paired:
+        sections += pair_sections(folders, request.windows, folder=folder)
+    else:
+        gaps.append(Gap("pictures against their truth", "the folders are not said to hold partners; add --paired"))
+    return sections
+
+
+def _volumes(folder: Path, flag: str) -> VolumeListing:
+    try:
+        return list_volumes(folder)
+    except BadVolume as error:
+        raise UserError(f"{flag} {error}") from error
