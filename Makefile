@@ -32,7 +32,7 @@ ON_KERAS := tests/test_lanes.py tests/common_tf/backbones tests/common_tf/runs $
   tests/cyclegan_tf/test_networks.py tests/cyclegan_tf/test_losses.py tests/cyclegan_tf/test_systems.py \
   tests/cyclegan_tf/test_projected.py tests/cyclegan_tf/test_start.py tests/detector_tf
 
-.PHONY: demo test test-more test-other campaign test-suite lint bench clean
+.PHONY: demo test test-more test-all test-other campaign test-suite lint bench clean
 
 demo: $(INSTALLED)
 	$(SAY)
@@ -46,13 +46,18 @@ test: lint test-suite
 
 test-suite: $(INSTALLED)
 	$(SAY)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not more' --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not more'
 
-# What takes longer: every system killed and continued, copies of the repository, real data.
+# What takes longer: systems killed and continued, copies of the repository, real data, the other lane.
 test-more: $(INSTALLED)
 	$(SAY)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m more
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'more and not most'
 	@$(if $(OTHER),$(MAKE) LANE=$(OTHER) PYTHON='$(PYTHON)' test-other,echo "the other lane wants Python 3.10 or 3.11: not run")
+
+# Everything of this lane, also what tests/slowest.txt names, and how much of the code it runs.
+test-all: $(INSTALLED)
+	$(SAY)
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
 
 # Attempts to break it on purpose: damaged files by the thousand, SIGKILLs by the hundred. 90 minutes on two cores.
 campaign: $(INSTALLED)

@@ -28,6 +28,24 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 _REAL = Path(os.environ.get("CT_MRI_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Marks what slowest.txt names; a line of it that names nothing is an error, where everything is collected."""
+    lines = (Path(__file__).parent / "slowest.txt").read_text(encoding="utf-8").splitlines()
+    names = [line.rstrip("\n") for line in lines if line and not line.startswith("#")]
+    used = set()
+    for item in items:
+        for name in names:
+            if item.nodeid.startswith(name):
+                used.add(name)
+                item.add_marker(pytest.mark.more)
+                item.add_marker(pytest.mark.most)
+    files = {item.nodeid.split("::")[0] for item in items}
+    lost = [name for name in names if name not in used and name.split("::")[0] in files]
+    if lost and all("::" not in word for word in config.args):
+        raise pytest.UsageError(f"tests/slowest.txt: names no test: {', '.join(lost)}")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real images; tests that want it are skipped where it is absent."""
