@@ -2,13 +2,31 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from tqdm import tqdm
 
 _EVERY = 10.0
 Item = TypeVar("Item")
+Listener = Callable[[str, int, int], None]
+_LISTENER: ContextVar[Listener | None] = ContextVar("progress", default=None)
+
+
+@contextmanager
+def progress_told_to(listener: Listener) -> Iterator[None]:
+    """While it is open, a listener hears of all progress of this thread, beside the terminal.
+
+    Args:
+        listener: takes what is being done, how many are done, and of how many.
+    """
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
 
 
 def progress(items: Iterable[Item], *, total: int, words: str) -> Iterator[Item]:
@@ -25,6 +43,8 @@ def progress(items: Iterable[Item], *, total: int, words: str) -> Iterator[Item]
         for count, item in enumerate(items, start=1):
             yield item
             bar.update()
+            if (listener := _LISTENER.get()) is not None:
+                listener(words, count, total)
             now = time.monotonic()
             if not terminal and now - said >= _EVERY and count < total:
                 left = tqdm.format_interval((total - count) * (now - began) / count)

@@ -26,6 +26,10 @@ def save_figure(figure: Any, path: Path) -> None:
         plt.close(figure)
 
 
+_LINE = 0.15
+"""Inches that a line of a title takes."""
+
+
 def titled_grid(titles: Sequence[str], *, columns: int, panels: int, size: tuple[float, float]) -> tuple[Any, Any]:
     """A figure of rows of titled panels without axes.
 
@@ -33,14 +37,15 @@ def titled_grid(titles: Sequence[str], *, columns: int, panels: int, size: tuple
         titles: one an image, over the first of its panels.
         columns: images in a row, at most.
         panels: of each image, side by side.
-        size: of an image in inches, all its panels.
+        size: of an image in inches, all its panels, with a title of two lines.
 
     Returns:
         The figure, and its axes ``(images, panels)``.
     """
     columns = max(1, min(columns, len(titles)))
     rows = max(1, -(-len(titles) // columns))
-    inches = size[0] * columns, size[1] * rows
+    further = max([0, *(title.count("\n") - 1 for title in titles)])
+    inches = size[0] * columns, (size[1] + _LINE * further) * rows
     figure, axes = plt.subplots(rows, panels * columns, figsize=inches, dpi=110, squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.axis("off")

@@ -10,14 +10,15 @@ import pytest
 from cyclegan_tf.systems import system_names
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PACKAGES = ("common_tf", "cyclegan_tf", "detector_tf", "evaluation_tf", "export_tf", "ctmri")
-SCRIPTS = ("train_cyclegan.py", "train_detector.py", "translate.py", "evaluate.py", "export.py")
+PACKAGES = ("common_tf", "cyclegan_tf", "detector_tf", "evaluation_tf", "export_tf", "serving_tf", "ctmri")
+SCRIPTS = ("train_cyclegan.py", "train_detector.py", "translate.py", "evaluate.py", "export.py", "serve.py")
 _ABOVE = {
-    "common_tf": {"cyclegan_tf", "detector_tf", "evaluation_tf", "export_tf", "ctmri"},
-    "cyclegan_tf": {"detector_tf", "evaluation_tf", "export_tf", "ctmri"},
-    "detector_tf": {"cyclegan_tf", "evaluation_tf", "export_tf", "ctmri"},
-    "evaluation_tf": {"export_tf", "ctmri"},
-    "export_tf": {"evaluation_tf", "ctmri"},
+    "common_tf": {"cyclegan_tf", "detector_tf", "evaluation_tf", "export_tf", "serving_tf", "ctmri"},
+    "cyclegan_tf": {"detector_tf", "evaluation_tf", "export_tf", "serving_tf", "ctmri"},
+    "detector_tf": {"cyclegan_tf", "evaluation_tf", "export_tf", "serving_tf", "ctmri"},
+    "evaluation_tf": {"export_tf", "serving_tf", "ctmri"},
+    "export_tf": {"evaluation_tf", "serving_tf", "ctmri"},
+    "serving_tf": {"evaluation_tf", "export_tf"},
 }
 _LONGEST = 400
 
