@@ -3,6 +3,7 @@
 
     python serve.py                                        the translators and detectors that come with the repository
     python serve.py --run runs/mine --run runs/detector    runs of your own
+    python serve.py --watch runs                           curves and samples of trainings that go on, on watch.html
     python serve.py --port 9000 --open
 
 prints an address with a token; who has it can use the page. Research only, not for diagnosis.
@@ -38,6 +39,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--token", default=os.environ.get("CT_MRI_TOKEN", ""), help="default: CT_MRI_TOKEN, or a new one at every start"
     )
+    parser.add_argument(
+        "--watch",
+        metavar="DIR",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="runs, or folders of runs, whose trainings are shown on watch.html while they go on",
+    )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     arguments = parser.parse_args(argv)
     if arguments.largest < 1 or arguments.keep_hours <= 0 or not 0 <= arguments.port < 65536:
@@ -45,9 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     runs = _runs(arguments.run)
     try:
         from serving_tf.listening import serve
+        from serving_tf.trainings import find_trainings
     except ImportError as error:
         raise UserError(f"the page wants packages of its own ({error.name}): pip install '.[serve]'") from error
 
+    find_trainings(arguments.watch)
     token = arguments.token or secrets.token_urlsafe(24)
     if arguments.host not in _LOCAL:
         print(
@@ -63,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         port=arguments.port,
         largest_mb=arguments.largest,
         keep_hours=arguments.keep_hours,
+        watched=arguments.watch,
         opened=webbrowser.open if arguments.open else None,
     )
 

@@ -57,9 +57,15 @@ class ImageSet:
 
     def halves(self) -> tuple["ImageSet", "ImageSet"]:
         """Two halves of whole groups."""
-        names = np.unique(self.groups)
-        first = np.isin(self.groups, _CHOSEN.numpy(0, "halves").permutation(names)[: len(names) // 2])
-        return self.chosen(np.flatnonzero(first)), self.chosen(np.flatnonzero(~first))
+        first, second = halves_of(self.groups)
+        return self.chosen(first), self.chosen(second)
+
+
+def halves_of(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of some images are in either of two halves of whole groups."""
+    names = np.unique(groups)
+    first = np.isin(groups, _CHOSEN.numpy(0, "halves").permutation(names)[: len(names) // 2])
+    return np.flatnonzero(first), np.flatnonzero(~first)
 
 
 def set_columns(extractors: Sequence[Extractor]) -> list[Column]:
@@ -84,8 +90,13 @@ def set_rows(
     """
     rows = []
     for key, name, mine, kind in sets:
-        distance = cache.of_sets("swd", sliced_wasserstein, reference.images, mine.images)
-        cells = {_SWD.key: plain_number(distance, len(mine))}
+        cells: dict[str, Measurement] = {}
+
+        def texture(mine: ImageSet = mine) -> Measurement:
+            distance = cache.of_sets("swd", sliced_wasserstein, reference.images, mine.images)
+            return plain_number(distance, len(mine))
+
+        add_cell(cells, section, _SWD, texture)
         for extractor in extractors:
             cells.update(likeness_cells(extractor, reference.images, mine.images, section, cache))
 

@@ -140,9 +140,11 @@ def open_paired_folders(sides: Mapping[str, Path]) -> PairFolder:
 
 def _opened(folder: Path, source: Source, training: Sequence[Case]) -> PairFolder:
     dataset = open_dataset(source, bad_files="skip")
-    empty, broken = _left_out(dataset.skipped)
+    broken = [f"{row.path}: {row.note}" for row in dataset.skipped if not is_empty(row)]
     if broken:
         raise UserError(f"{folder}: {len(broken)} files cannot be used ({listed(broken)}); mend or remove them")
+    kept = {case.name for case in dataset.cases}
+    empty = [case.name for case in source.cases if case.name not in kept]
     warnings = [finding.text for finding in dataset.findings if finding.severity == "warning"]
     if empty:
         warnings.append(
@@ -256,11 +258,9 @@ def refuse_or_leave_out(opened: PairFolder, run: Path, *, flag: str = "--transla
     return opened.without(seen, [text])
 
 
-def _left_out(skipped: Sequence[ManifestRow]) -> tuple[list[str], list[str]]:
-    """Names of pairs with nothing on one side, and names and reasons of files that cannot be used."""
-    empty = {row.path: row for row in skipped if any(word in row.note for word in _EMPTY)}
-    broken = {row.path: row for row in skipped if row.path not in empty}
-    return list(empty), [f"{name}: {row.note}" for name, row in broken.items()]
+def is_empty(row: ManifestRow) -> bool:
+    """Whether a picture was left out because nothing is on it, and not because it is damaged."""
+    return any(word in row.note for word in _EMPTY)
 
 
 def _loaded(cases: Sequence[Case]) -> list[Loaded]:

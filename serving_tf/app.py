@@ -2,7 +2,7 @@
 
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from common_tf.errors import UserError
 from serving_tf.guard import Guard
 from serving_tf.jobs import MADE, QUEUED, RUNNING, Job, JobFolder
 from serving_tf.supervisor import Supervisor
+from serving_tf.trainings import find_trainings, training
 from serving_tf.uploads import Dropped, clear
 from serving_tf.views import slice_png
 
@@ -37,6 +38,7 @@ def make_app(
     hosts: list[str],
     largest_mb: int = 1024,
     keep_hours: float = 24.0,
+    watched: Sequence[Path] = (),
 ) -> FastAPI:
     """The page with its queue.
 
@@ -47,6 +49,7 @@ def make_app(
         hosts: what a request's Host may be, with the port.
         largest_mb: megabytes of one drop, also unpacked.
         keep_hours: after which a job is deleted.
+        watched: run folders, or folders of them, whose trainings are shown.
     """
     jobs, limit = JobFolder(folder), largest_mb << 20
     supervisor = Supervisor(jobs, runs, keep_seconds=keep_hours * 3600)
@@ -176,6 +179,20 @@ def make_app(
         files = [file for part in (MADE, "verdicts-*") for top in root.glob(part) for file in sorted(top.rglob("*"))]
         head = {"Content-Disposition": f'attachment; filename="synthetic-{name}.zip"'}
         return StreamingResponse(_zipped(root, files), media_type="application/zip", headers=head)
+
+    @app.get("/api/trainings", summary="Trainings that are watched")
+    def trainings() -> list[dict[str, Any]]:
+        """Where each stands, with its curves."""
+        return [{"name": name, **training(run)} for name, run in find_trainings(watched).items()]
+
+    @app.get("/api/trainings/{name:path}/grid", summary="The newest samples of a training")
+    def grid(name: str) -> FileResponse:
+        """A picture of inputs and outputs."""
+        run = find_trainings(watched).get(name)
+        newest = "" if run is None else training(run)["grid"]
+        if run is None or not newest:
+            raise HTTPException(404, "no such training, or no samples yet")
+        return FileResponse(run / "samples" / newest)
 
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     return app

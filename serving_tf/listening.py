@@ -1,7 +1,7 @@
 """Listening on a port until Ctrl-C."""
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -19,12 +19,13 @@ def serve(
     port: int,
     largest_mb: int,
     keep_hours: float,
+    watched: Sequence[Path] = (),
     opened: Callable[[str], object] | None = None,
 ) -> None:
     """Serves the page; prints its address with the token.
 
     Args:
-        folder, runs, token, largest_mb, keep_hours: see `serving_tf.app.make_app`.
+        folder, runs, token, largest_mb, keep_hours, watched: see `serving_tf.app.make_app`.
         host, port: to listen on; port 0 is any that is free.
         opened: called with the address once the page answers.
 
@@ -41,7 +42,9 @@ def serve(
     port = listening.getsockname()[1]
     name = f"[{host}]" if ":" in host else host
     hosts = [f"{one}:{port}" for one in dict.fromkeys((name, "127.0.0.1", "localhost", "[::1]"))]
-    app = make_app(folder, runs, token=token, hosts=hosts, largest_mb=largest_mb, keep_hours=keep_hours)
+    app = make_app(
+        folder, runs, token=token, hosts=hosts, largest_mb=largest_mb, keep_hours=keep_hours, watched=watched
+    )
     address = f"http://{name}:{port}/?token={token}"
     print(f"{address}\n{BANNER} Ctrl-C ends it.", flush=True)
     if opened is not None:

@@ -22,7 +22,7 @@ from common_tf.pictures.picture import Picture
 from common_tf.pictures.readers import BadPicture, FileFacts, read_file
 from common_tf.sources.folders import nothing_here
 from common_tf.sources.listing import Listing, by_stem, folders_finding, list_pictures, others_finding
-from common_tf.sources.patients import PATIENTS_FILE, with_patients
+from common_tf.sources.patients import with_patients
 from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source, listed
 from common_tf.splits.finding import Finding
 
@@ -109,11 +109,8 @@ def paired_folders(sides: Mapping[str, Path]) -> Source:
         raise UserError(f"{next(iter(sides.values()))}: {nothing_here(listings)}")
     names = " and ".join(folder.name for folder in sides.values())
     findings = others_finding(listings, names)
-    # Above both there may be anything, a whole disk too: nothing is searched for there.
-    tables = [place for place in (root, *places.values()) if (place / PATIENTS_FILE).is_file()]
-    for place in tables[:1] or list(places.values())[:1]:
-        cases, who = with_patients(place, cases)
-        findings += who
+    cases, who = with_patients(next(iter(places.values())), cases, above=root)
+    findings += who
     return Source("pairs", root, cases, findings)
 
 

@@ -40,15 +40,22 @@ class _Table:
     shortened: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
-def with_patients(root: Path, cases: Sequence[Case]) -> tuple[list[Case], list[Finding]]:
+def with_patients(root: Path, cases: Sequence[Case], *, above: Path | None = None) -> tuple[list[Case], list[Finding]]:
     """The cases with their patients, and what is to be said of them. Patients that are known already stay where no
     table names another.
+
+    Args:
+        root: a folder; its tables, and those of all folders below it, are read.
+        cases: to be named.
+        above: a folder whose own table counts too, where there is one; nothing else is searched for there.
 
     Raises:
         UserError: a patients.csv without its columns, that cannot be read, that gives a file to two patients, or that
             names one so that it could be several.
     """
     tables = _tables(root)
+    if above is not None and above != root and (above / PATIENTS_FILE).is_file():
+        tables.append(_Table(above / PATIENTS_FILE, _read(above / PATIENTS_FILE)))
     if not tables:
         return list(cases), _look_like_patients([case for case in cases if not case.patient])
     known = [case.with_patient(_patient(case, tables) or case.patient) for case in cases]

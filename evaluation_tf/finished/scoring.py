@@ -61,8 +61,7 @@ def score(request: FinishedRequest) -> Path:
     """
     began = time.monotonic()
     folders = {REAL: existing_folder(request.real), FAKE: existing_folder(request.fake)}
-    if folders[REAL].resolve() == folders[FAKE].resolve():
-        raise UserError(f"--fake {request.fake}: is the folder of --real; name the pictures that a program made")
+    _refuse_nested({"--real": folders[REAL], "--fake": folders[FAKE], "--output": request.output})
     volumes = {label: _volumes(folder, f"--{label}") for label, folder in folders.items()}
     holds = [bool(listing.volumes) for listing in volumes.values()]
     if any(holds) and not all(holds):
@@ -72,11 +71,19 @@ def score(request: FinishedRequest) -> Path:
             f"--real {request.real}: holds volumes, which are scored against their partners of the same name; add "
             "--paired"
         )
+    if all(holds):
+        for flag, is_given in (
+            ("--window", request.windows), ("--extractor", request.extractor),
+            ("--inception-weights", request.inception_weights != "imagenet"),
+        ):  # fmt: skip
+            if is_given:
+                raise UserError(f"{flag}: is for pictures, and the folders hold volumes")
     gaps: list[Gap] = []
     with ReportFolder(request.output) as folder:
         if all(holds):
             sections = [volume_section(volumes[REAL].volumes, volumes[FAKE].volumes, figures=folder.figures)]
             for label, listing in volumes.items():
+                sections[0].warnings += [f"{label}: {note}" for note in listing.notes]
                 # Pictures of the volumes often lie beside them.
                 if listing.pictures:
                     gaps.append(Gap(f"{listing.pictures} {label} picture files", "volumes lie beside them; not read"))
@@ -98,18 +105,28 @@ def score(request: FinishedRequest) -> Path:
         )
 
 
+def _refuse_nested(folders: Mapping[str, Path]) -> None:
+    """One folder inside another would be read as part of it."""
+    places = {flag: folder.resolve() for flag, folder in folders.items()}
+    for flag, place in places.items():
+        for other, around in places.items():
+            if other != flag and place.is_relative_to(around):
+                what = "is the folder of" if place == around else "lies inside that of"
+                raise UserError(f"{flag} {folders[flag]}: {what} {other}; give folders beside each other")
+
+
 def _picture_sections(
     request: FinishedRequest, folders: Mapping[str, Path], folder: ReportFolder, gaps: list[Gap]
 ) -> list[Section]:
     found, reasons = named_extractors(request.inception_weights, request.extractor)
     gaps += reasons
     extractors: Sequence[Extractor] = found
-    sections = likeness_sections(folders, request.windows, extractors=extractors, folder=folder)
-    if request.paired:
-        sections += pair_sections(folders, request.windows, folder=folder)
-    else:
+    # What is quickly refused, such as a missing partner, comes first; likeness takes a minute and more.
+    right = pair_sections(folders, request.windows, folder=folder) if request.paired else []
+    if not request.paired:
         gaps.append(Gap("pictures against their truth", "the folders are not said to hold partners; add --paired"))
-    return sections
+    likeness = likeness_sections(folders, request.windows, extractors=extractors, paired=request.paired, folder=folder)
+    return [*likeness, *right]
 
 
 def _volumes(folder: Path, flag: str) -> VolumeListing:

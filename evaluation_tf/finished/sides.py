@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from common_tf.errors import UserError
 from common_tf.pictures.preparation import Preparation, learn_preparation
 from common_tf.pictures.readers import FileFacts
 
@@ -21,9 +22,12 @@ def common_preparations(
         The preparations by side, and what is to be said of them.
 
     Raises:
-        UserError: deep files whose black cannot be known.
+        UserError: deep files whose black cannot be known, a window for one of two deep sides.
     """
     mine = {label: list(some) for label, some in facts.items()}
+    alone = [label for label, some in mine.items() if label not in windows and any(one.is_deep for one in some)]
+    if windows and alone:
+        raise UserError(f"--window: names one side, and {alone[0]} has 16 bits too; name black and white of both")
     unnamed = [one for label, some in mine.items() if label not in windows for one in some]
     found = {
         label: learn_preparation(framing="whole", extents=(), facts=unnamed, name=label, window=windows.get(label))

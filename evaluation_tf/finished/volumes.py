@@ -1,6 +1,7 @@
 """The section on finished CT volumes: each against the real one of the same name, in Hounsfield units."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -10,15 +11,16 @@ from common_tf.measurement.tables import Table
 from common_tf.pictures.head import head_mask
 from common_tf.progress import progress
 from common_tf.sources.source import listed
-from common_tf.volumes.files import VolumeFile, nifti_stem
+from common_tf.volumes.files import DICOM, VolumeFile, nifti_stem
 from common_tf.volumes.planes import slices_of, voxels_of
-from common_tf.volumes.resampling import resampled
-from common_tf.volumes.volume import BadVolume, Volume, same_grid
+from common_tf.volumes.resampling import indices_of, resampled
+from common_tf.volumes.volume import HOUNSFIELD, BadVolume, Volume, same_grid
 from common_tf.volumes.windows import AIR_BELOW
 from evaluation_tf.hounsfield import ErrorDensity, hounsfield_table, hounsfield_values, patient_table, planes_figure
 from evaluation_tf.parts import Card, Section
 
 _HEAD_WINDOW = -500.0, 500.0
+_LEAST_COVERED, _ASKED = 0.5, 20_000
 _ROWS = {
     "fake": ("fake", "result"),
     "mean": ("floor: mean HU of the other patients", "floor"),
@@ -50,7 +52,7 @@ def volume_section(real: Sequence[VolumeFile], fake: Sequence[VolumeFile], *, fi
     # One patient at a time is in memory.
     for number, (name, files) in enumerate(progress(pairs.items(), total=len(pairs), words="comparing volumes")):
         truth, mask = _truth(files[0])
-        made, notes = _made(files[1], truth)
+        made, notes = _made(files[1], truth, mask)
         density.add(truth.voxels[mask], made.voxels[mask])
         values["fake"].append(hounsfield_values(truth.voxels, made.voxels, mask))
         if len(pairs) > 1:
@@ -74,7 +76,7 @@ def volume_section(real: Sequence[VolumeFile], fake: Sequence[VolumeFile], *, fi
                 f"The {word} patient by MAE ({names[index]})",
                 beside={},
                 truth=truth,
-                made=_made(files[1], truth)[0],
+                made=_made(files[1], truth, mask)[0],
                 mask=mask,
             )
         )
@@ -99,25 +101,28 @@ def _stem(file: VolumeFile) -> str:
 
 
 def _folder(file: VolumeFile) -> str:
-    return str(PurePosixPath(file.name).parent)
+    """The folder of a patient: that of a file, or the one that a series fills; what lies in none has its own name."""
+    parent = PurePosixPath(file.name).parent
+    return file.name if file.kind == DICOM or not parent.parts else parent.as_posix()
 
 
-def _read(file: VolumeFile, flag: str) -> Volume:
+def _read(file: VolumeFile, flag: str) -> tuple[Volume, list[str]]:
     try:
-        volume = file.read().volume
+        found = file.read()
     except BadVolume as error:
         raise UserError(f"{flag}: {error}; mend or remove it") from error
+    volume = found.volume
     if not float(volume.voxels.min()) < AIR_BELOW:
         raise UserError(
             f"{flag}: {file.name}: no value below {AIR_BELOW:g}, so it is no CT in HU; MRI has no unit in which "
             "volumes could be compared: give their slices as pictures"
         )
-    return volume
+    return replace(volume, unit=HOUNSFIELD), list(found.notes)
 
 
 def _truth(file: VolumeFile) -> tuple[Volume, np.ndarray]:
     """The real volume and its head."""
-    volume = _read(file, "--real")
+    volume, _ = _read(file, "--real")
     low, high = _HEAD_WINDOW
     found = [head_mask(np.clip((one - low) / (high - low), 0, 1)) for one in slices_of(volume).values]
     mask = voxels_of(np.stack(found), volume)
@@ -126,15 +131,30 @@ def _truth(file: VolumeFile) -> tuple[Volume, np.ndarray]:
     return volume, mask
 
 
-def _made(file: VolumeFile, truth: Volume) -> tuple[Volume, list[str]]:
-    """The fake volume on the grid of the real one."""
-    made = _read(file, "--fake")
+def _made(file: VolumeFile, truth: Volume, mask: np.ndarray) -> tuple[Volume, list[str]]:
+    """The fake volume on the grid of the real one, and what a person should know."""
+    made, notes = _read(file, "--fake")
     if same_grid(made, truth):
-        return made, []
-    try:
-        return resampled(made, truth), ["the fake volume was resampled onto the real one's grid"]
-    except BadVolume as error:
-        raise UserError(f"--fake: {file.name}: {error}") from error
+        return made, notes
+    frames = {made.frame_of_reference, truth.frame_of_reference} - {""}
+    if len(frames) > 1:
+        raise UserError(f"--fake: {file.name}: lies in another frame of reference than the real one; register it first")
+    share = _covered(made, truth, mask)
+    if share < _LEAST_COVERED:
+        raise UserError(
+            f"--fake: {file.name}: covers {share:.0%} of the real one's head; are their positions in one space?"
+        )
+    if share < 1:
+        notes.append(f"the fake volume covers {share:.1%} of the real one's head; the rest counts as air")
+    return resampled(made, truth), [*notes, "the fake volume was resampled onto the real one's grid"]
+
+
+def _covered(made: Volume, truth: Volume, mask: np.ndarray) -> float:
+    """Which share of the real head's voxels lie within another volume."""
+    head = np.argwhere(mask)
+    some = head[:: max(1, len(head) // _ASKED)]
+    places = indices_of(made, truth.world(some))
+    return float(((places > -1) & (places < np.array(made.shape))).all(axis=-1).mean())
 
 
 def _sum_and_count(volume: Volume, mask: np.ndarray) -> tuple[float, float]:

@@ -6,17 +6,14 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
-
-pytest.importorskip("fastapi", reason="the page wants the packages of '.[serve]'")
-import httpx
-import uvicorn
-
 from serving_tf.app import make_app
 
 REPOSITORY = Path(__file__).resolve().parents[2]

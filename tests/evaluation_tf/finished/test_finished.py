@@ -9,6 +9,10 @@ import pytest
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
+from common_tf.sources.dataset import open_dataset
+from common_tf.volumes.files import DICOM, NIFTI, VolumeFile
+from evaluation_tf.finished.pictures import _both, _without_partners
+from evaluation_tf.finished.volumes import _partners
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,35 @@ def test_partners_are_compared_pixel_by_pixel(real, heads, save, report, tmp_pat
     assert card["verdict"] == "good"
 
 
+def test_fakes_of_the_reference_are_not_compared_with_it(heads, save, tmp_path):
+    """Neither partners nor near-duplicates: against its own origin a fake would be nearer than any real picture."""
+    folders = {}
+    for side in ("real", "fake"):
+        for number, head in enumerate(heads):
+            file = save(tmp_path / side / f"p{number}.png", head if side == "real" else 255 - head)
+        folders[side] = file.parent
+    dataset = open_dataset(_both(folders), keep_blank=True)
+    reference = np.array([0, 3, 5])
+    kept = _without_partners(dataset, reference, paired=True)
+    mine = sorted(folders["fake"].iterdir())
+    assert {mine[index].stem for index in kept} == {mine[index].stem for index in range(12) if index not in reference}
+    copies = open_dataset(_both({"real": folders["real"], "fake": folders["real"]}), keep_blank=True)
+    kept = _without_partners(copies, reference, paired=False)
+    assert not set(kept) & set(reference) and len(kept)
+
+
+def test_what_is_blank_is_left_out_and_named(real, heads, save, report, tmp_path):
+    """One picture of one value does not end a report."""
+    fake = tmp_path / "fake"
+    for number, head in enumerate(heads):
+        save(fake / f"p{number}.png", head * 0 if number == 4 else np.roll(head, 1))
+    record = report(tmp_path / "out", "--real", real, "--fake", fake, "--paired")
+    assert "fake/p4.png: left out, constant (every pixel is 0)" in _said(record)
+    assert "1 pairs without a head on one of their sides are left out" in _said(record)
+    row = _row(record["sections"]["pairs"]["tables"]["pairs_head"], "fake")
+    assert row["mae"]["n"] == 11
+
+
 def test_below_a_floor_is_red(real, heads, save, report, tmp_path):
     """Inverted pictures are worse than black ones."""
     fake = tmp_path / "fake"
@@ -130,12 +163,39 @@ def test_volumes_are_compared_in_hounsfield_units(volumes, report, tmp_path):
     assert record["summary"][0]["verdict"] == "good"
 
 
+def test_partners_by_folder_are_of_the_same_patient(volumes, refused, tmp_path):
+    """Flat files of other names are none; a series that fills a patient's folder is one."""
+    for side, name in (("real", "p1"), ("fake", "p7")):
+        (tmp_path / side).mkdir()
+        shutil.copy(next((volumes / side).rglob("*.nii.gz")), tmp_path / side / f"{name}.nii.gz")
+    words = ("--real", tmp_path / "real", "--fake", tmp_path / "fake", "--paired", "--output", tmp_path / "no")
+    assert "no single partner" in refused(*words)
+    series = VolumeFile("p0", DICOM, [], lambda: None)
+    file = VolumeFile("p0/sct.nii.gz", NIFTI, [], lambda: None)
+    assert list(_partners([series], [file])) == ["p0"]
+
+
+def test_a_fake_elsewhere_in_space_is_refused(volumes, refused, report, tmp_path):
+    """Saved without its positions it would be measured against air."""
+    found = nibabel.load(volumes / "fake" / "p0" / "synthetic.nii.gz")
+    for name, affine in (("far", np.eye(4)), ("near", found.affine + np.array([[0, 0, 0, 4.0]] + [[0] * 4] * 3))):
+        shutil.copytree(volumes / "fake", tmp_path / name)
+        _volume(tmp_path / name / "p0" / "synthetic.nii.gz", found.get_fdata(), affine)
+    words = ("--real", volumes / "real", "--paired", "--output")
+    assert "of the real one's head; are their positions" in refused(*words, tmp_path / "no", "--fake", tmp_path / "far")
+    record = report(tmp_path / "out", *words[:-1], "--fake", tmp_path / "near")
+    assert "p0: the fake volume was resampled onto the real one's grid" in _said(record)
+
+
 def test_what_cannot_be_scored_is_one_line(real, volumes, save, heads, refused, tmp_path):
     """And no report is begun."""
     out = ("--output", tmp_path / "no")
     assert "--fake: is missing" in refused("--real", real, *out)
     assert "--real: is missing" in refused("--paired", *out)
-    assert "is the folder of --real" in refused("--real", real, "--fake", real, *out)
+    assert "is the folder of --fake" in refused("--real", real, "--fake", real, *out)
+    assert "lies inside that of --fake" in refused("--real", real, "--fake", real.parent, *out)
+    inside = refused("--real", real, "--fake", real.parent / "none", "--output", real / "report")
+    assert "no such folder" in inside or "lies inside that of --real" in inside
     assert "--translator: does not go with" in refused("--real", real, "--fake", real, "--translator", "x", *out)
     assert "no such folder" in refused("--real", real, "--fake", tmp_path / "none", *out)
     few = save(tmp_path / "few" / "p0.png", heads[0]).parent
@@ -150,6 +210,12 @@ def test_what_cannot_be_scored_is_one_line(real, volumes, save, heads, refused, 
     for name in ("mri", "mri2"):
         _volume(tmp_path / name / "p0.nii.gz", np.indices((8, 8, 8)).sum(axis=0))
     assert "no CT in HU" in refused("--real", tmp_path / "mri", "--fake", tmp_path / "mri2", "--paired", *out)
+    assert "--window: is for pictures" in refused(*both, volumes / "fake", "--paired", "--window", "real=0:80", *out)
+    deep = {side: tmp_path / f"deep {side}" for side in ("real", "fake")}
+    for folder in deep.values():
+        save(folder / "a.png", heads[0].astype(np.uint16) * 16)
+    windowed = refused("--real", deep["real"], "--fake", deep["fake"], "--window", "real=0:4080", *out)
+    assert "name black and white of both" in windowed
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no image files" in refused("--real", real, "--fake", empty, *out)
