@@ -22,6 +22,7 @@ from common_tf.command_line import run_script
 from common_tf.errors import UserError
 
 _SHIPPED = ("ct_mri_fast", "ct_mri_pairs", "tumour_yes_no", "tumour_four_classes")
+_MOST_HOURS = 100_000
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -32,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--run", metavar="RUN", type=Path, action="append", help="a finished run; may be given more than once"
     )
     parser.add_argument("--host", default="127.0.0.1", help="name or address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--name", action="append", default=[], help="a further name by which the page is reached, such as a proxy's"
+    )
     parser.add_argument("--port", type=int, default=8765, help="0 for any that is free (default: %(default)s)")
     parser.add_argument("--jobs", metavar="DIR", type=Path, help="folder of the jobs (default: in the user's cache)")
     parser.add_argument("--keep-hours", type=float, default=24.0, help="jobs are deleted then (default: %(default)g)")
@@ -49,8 +53,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     arguments = parser.parse_args(argv)
-    if arguments.largest < 1 or arguments.keep_hours <= 0 or not 0 <= arguments.port < 65536:
-        raise UserError("--largest, --keep-hours, --port: want numbers above 0 (a port may be 0)")
+    if arguments.largest < 1 or not 0 < arguments.keep_hours < _MOST_HOURS or not 0 <= arguments.port < 65536:
+        raise UserError(
+            f"--largest, --keep-hours (below {_MOST_HOURS}), --port: want numbers above 0 (a port may be 0)"
+        )
+    if arguments.host in ("0.0.0.0", "::") and not arguments.name:  # noqa: S104 (asked for by the user)
+        raise UserError(f"--host {arguments.host}: add the address that others will use: --name 192.168.1.5")
     runs = _runs(arguments.run)
     try:
         from serving_tf.listening import serve
@@ -75,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         largest_mb=arguments.largest,
         keep_hours=arguments.keep_hours,
         watched=arguments.watch,
+        names=arguments.name,
         opened=webbrowser.open if arguments.open else None,
     )
 

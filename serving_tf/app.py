@@ -18,7 +18,7 @@ import common_tf
 from common_tf.command_line import storage_reason
 from common_tf.errors import UserError
 from serving_tf.guard import Guard
-from serving_tf.jobs import MADE, QUEUED, RUNNING, Job, JobFolder
+from serving_tf.jobs import MADE, QUEUED, RUNNING, VIEW, Job, JobFolder
 from serving_tf.supervisor import Supervisor
 from serving_tf.trainings import find_trainings, training
 from serving_tf.uploads import Dropped, clear
@@ -27,6 +27,7 @@ from serving_tf.views import slice_png
 PAGE = Path(__file__).resolve().parent / "page"
 BANNER = "Research only. Synthetic images and verdicts of neural networks, not for diagnosis."
 _MOST_WAITING = 200
+_GIVEN = (MADE, VIEW, "verdicts-0", "verdicts-1")
 _CHUNK = 1 << 20
 
 
@@ -50,15 +51,19 @@ def make_app(
         largest_mb: megabytes of one drop, also unpacked.
         keep_hours: after which a job is deleted.
         watched: run folders, or folders of them, whose trainings are shown.
+
+    Raises:
+        UserError: another page uses the folder.
     """
-    jobs, limit = JobFolder(folder), largest_mb << 20
+    jobs, limit = JobFolder(folder.resolve()), largest_mb << 20
     supervisor = Supervisor(jobs, runs, keep_seconds=keep_hours * 3600)
 
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
-        supervisor.start()
         yield
         supervisor.stop()
+
+    supervisor.start()
 
     # FastAPI's own pages of the API load scripts of another host.
     app = FastAPI(
@@ -71,9 +76,9 @@ def make_app(
     )
     app.add_middleware(Guard, token=token, hosts=hosts, largest=limit + _CHUNK)
 
-    def found(name: str) -> Job:
+    def found(name: str, *, whole: bool = True) -> Job:
         try:
-            return jobs.read(name)
+            return jobs.read(name, whole=whole)
         except KeyError:
             raise HTTPException(404, "no such job; it may have been deleted, or its time was over") from None
 
@@ -94,9 +99,12 @@ def make_app(
 
     @app.get("/api/jobs", summary="All jobs, the newest first")
     def list_jobs() -> list[dict[str, Any]]:
-        """Each with its state; `place` is where it stands in the queue, 1 for the one that is being done."""
-        order = waiting()
-        return [shown(job, order) for job in reversed(jobs.all())]
+        """Each with its state and without its result; `place` is where it stands in the queue, 1 for the one that is
+        being done.
+        """
+        every = jobs.all()
+        order = [job.id for job in every if job.state in (QUEUED, RUNNING)]
+        return [shown(job, order) for job in reversed(every)]
 
     @app.post(
         "/api/jobs",
@@ -111,12 +119,15 @@ def make_app(
         curl -H "Authorization: Bearer TOKEN" -F files=@slice.png -F translator=ct_mri_fast -F direction=CT2MRI \
             http://127.0.0.1:8765/api/jobs
         """
-        if len(waiting()) >= _MOST_WAITING:
+        if len(await run_in_threadpool(waiting)) >= _MOST_WAITING:
             raise HTTPException(429, f"{_MOST_WAITING} jobs wait already; come back later")
-        async with request.form(max_files=20_000) as form:
-            asked = {name: str(form.get(name) or "") for name in ("translator", "direction", "detector", "window")}
-            files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
-            return await run_in_threadpool(taken, asked, files)
+        try:
+            async with request.form(max_files=20_000) as form:
+                asked = {name: str(form.get(name) or "") for name in ("translator", "direction", "detector", "window")}
+                files = [one for one in form.getlist("files") if isinstance(one, UploadFile)]
+                return await run_in_threadpool(taken, asked, files)
+        except OSError as error:
+            raise HTTPException(507, _storage_words(error, jobs.path)) from error
 
     def taken(asked: dict[str, str], files: list[UploadFile]) -> dict[str, Any]:
         _check(asked, supervisor.runs, supervisor.problem)
@@ -124,16 +135,16 @@ def make_app(
         try:
             dropped = Dropped(place / "input", limit=limit)
             for one in files:
-                dropped.add(one.filename or "", one.file)
+                dropped.add(one.filename or "", one.file, is_alone=len(files) == 1)
             if not dropped.names:
                 raise UserError("no files; drop pictures, NIfTI files, a DICOM folder, or a zip of them")
             job = jobs.add(place, **asked, names=sorted(dropped.names)[:100])
-        except Exception as error:
+        except UserError as error:
             clear(place)
-            reason = str(error) if isinstance(error, UserError) else storage_reason(error)
-            if reason is None:
-                raise
-            raise HTTPException(400 if isinstance(error, UserError) else 507, reason.replace(str(place), "")) from error
+            raise HTTPException(400, str(error).replace(str(place), "")) from error
+        except BaseException:
+            clear(place)
+            raise
         return shown(job, waiting())
 
     @app.get("/api/jobs/{name}", summary="One job")
@@ -144,18 +155,27 @@ def make_app(
     @app.delete("/api/jobs/{name}", status_code=204, summary="Delete a job with its files, or give it up")
     def delete_job(name: str) -> Response:
         """Also while it is being done."""
-        found(name)
-        supervisor.delete(name)
+        found(name, whole=False)
+        try:
+            supervisor.delete(name)
+        except KeyError:
+            raise HTTPException(404, "no such job; it has been deleted") from None
         return Response(status_code=204)
 
     @app.get("/api/jobs/{name}/files/{path:path}", summary="A file of a result")
     def one_file(name: str, path: str) -> FileResponse:
         """Pictures, NIfTI files, DICOM files and tables, as the scripts write them."""
-        root = jobs.place(found(name).id).resolve()
-        file = (root / path).resolve()
-        if not file.is_relative_to(root) or not file.is_file() or file.name == "job.json":
+        root = jobs.place(found(name, whole=False).id)
+        try:
+            file = (root / path).resolve()
+            is_there = file.is_relative_to(root) and file.is_file()
+        except (OSError, ValueError):
+            is_there = False
+        # Nothing that was dropped is given back: it could be a page with a script.
+        if not is_there or file.relative_to(root).parts[0] not in _GIVEN:
             raise HTTPException(404, "no such file in this job")
-        return FileResponse(file, filename=file.name, content_disposition_type="inline")
+        head = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+        return FileResponse(file, filename=file.name, content_disposition_type="inline", headers=head)
 
     @app.get("/api/jobs/{name}/slice", summary="A slice of a volume as PNG")
     def one_slice(
@@ -164,10 +184,11 @@ def make_app(
     ) -> Response:  # fmt: skip
         """For browsers without WebGL2."""
         job = found(name)
-        if not 0 <= item < len(job.items) or side not in ("input", "output") or side not in job.items[item]:
+        known = job.items[item] if 0 <= item < len(job.items) else {}
+        if known.get("kind") != "volume" or side not in ("input", "output") or side not in known:
             raise HTTPException(404, "no such volume in this job")
         try:
-            png = slice_png(jobs.place(name) / job.items[item][side], plane=plane, number=number, window=(low, high))
+            png = slice_png(jobs.place(name) / known[side], plane=plane, number=number, window=(low, high))
         except (ValueError, OSError) as error:
             raise HTTPException(400, "plane is axial, coronal or sagittal, and low is below high") from error
         return Response(png, media_type="image/png")
@@ -175,20 +196,29 @@ def make_app(
     @app.get("/api/jobs/{name}/result.zip", summary="All results of a job")
     def whole(name: str) -> StreamingResponse:
         """What translate.py writes, and tables and figures of verdicts."""
-        root = jobs.place(found(name).id)
+        root = jobs.place(found(name, whole=False).id)
         files = [file for part in (MADE, "verdicts-*") for top in root.glob(part) for file in sorted(top.rglob("*"))]
         head = {"Content-Disposition": f'attachment; filename="synthetic-{name}.zip"'}
         return StreamingResponse(_zipped(root, files), media_type="application/zip", headers=head)
 
+    def runs_watched() -> dict[str, Path]:
+        return find_trainings([place for place in watched if place.is_dir()])
+
     @app.get("/api/trainings", summary="Trainings that are watched")
     def trainings() -> list[dict[str, Any]]:
         """Where each stands, with its curves."""
-        return [{"name": name, **training(run)} for name, run in find_trainings(watched).items()]
+        found = []
+        for name, run in runs_watched().items():
+            try:
+                found.append({"name": name, **training(run)})
+            except OSError:
+                continue  # just moved or deleted
+        return found
 
     @app.get("/api/trainings/{name:path}/grid", summary="The newest samples of a training")
     def grid(name: str) -> FileResponse:
         """A picture of inputs and outputs."""
-        run = find_trainings(watched).get(name)
+        run = runs_watched().get(name)
         newest = "" if run is None else training(run)["grid"]
         if run is None or not newest:
             raise HTTPException(404, "no such training, or no samples yet")
@@ -220,9 +250,14 @@ _FORM = {
 }
 
 
+def _storage_words(error: OSError, folder: Path) -> str:
+    reason = storage_reason(error) or f"cannot write ({error.strerror})"
+    return reason.replace(f"{folder}/", "").replace(str(folder), "")
+
+
 def _check(asked: Mapping[str, str], known: list[dict[str, Any]], problem: str) -> None:
     """Refuses what no worker could do, before anything is stored."""
-    if not known:
+    if problem or not known:
         raise HTTPException(503, problem or "the worker is starting; try again in some seconds")
     by_name = {(one["kind"], one["name"]): one for one in known}
     translator, detector = asked["translator"], asked["detector"]

@@ -2,10 +2,10 @@
 
 import hmac
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,7 +53,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
             await send(message)
 
         refusal = self._refusal(scope)
@@ -61,7 +61,7 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
-        if headers.get("host", "") not in self._hosts:
+        if headers.get("host", "").lower() not in self._hosts:
             return PlainTextResponse(_OTHER_NAME, 421)
         given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
         if path == "/" and method in _CHANGES_NOTHING and given:
@@ -69,16 +69,17 @@ class Guard:
                 return _refused(401, "not the token of this page; use the address that serve.py printed")
             answer = RedirectResponse("/", 303)
             # Not under a shared name: cookies know no ports.
-            answer.set_cookie(self._cookie(headers), given, httponly=True, samesite="strict")
+            # Lax: a strict one is lost on the way from another site's link, and Origin is asked for anyway.
+            answer.set_cookie(self._cookie(headers), given, httponly=True, samesite="lax")
             return answer
         if not self._is_token(self._shown(headers)):
             return _refused(401, "no token; use the address that serve.py printed, or Authorization: Bearer TOKEN")
         if method not in _CHANGES_NOTHING:
             origin = headers.get("origin")
-            if origin is not None and urlsplit(origin).netloc not in self._hosts:
+            if origin is not None and urlsplit(origin).netloc.lower() not in self._hosts:
                 return _refused(403, "from another site")
             length = headers.get("content-length", "")
-            if method != "DELETE" and not length.isdigit():
+            if "transfer-encoding" in headers or (method != "DELETE" and not length.isdigit()):
                 return _refused(411, "a request without Content-Length")
             if length.isdigit() and int(length) > self._largest:
                 return _refused(413, f"more than {self._largest >> 20} MB; serve.py --largest MB raises the limit")
@@ -88,12 +89,8 @@ class Guard:
         scheme, _, value = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return value.strip()
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return ""
-        found = cookies.get(self._cookie(headers))
-        return "" if found is None else found.value
+        # Cookies know no ports: what other programs of this machine have set must not hide ours.
+        return cookie_parser(headers.get("cookie", "")).get(self._cookie(headers), "")
 
     def _cookie(self, headers: Headers) -> str:
         return f"{COOKIE}-{headers.get('host', '').rpartition(':')[2]}"

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from common_tf.files import read_json
 from serving_tf.jobs import FAILED, RUNNING, RUNS_FILE, JobFolder
@@ -29,10 +30,16 @@ class Supervisor:
         self._deaths: list[float] = []
         self._lock, self._end = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._held: IO[str] | None = None
         self.problem = ""
 
     def start(self) -> None:
-        """Takes up what an earlier page left, and starts the worker."""
+        """Takes up what an earlier page left, and starts the worker.
+
+        Raises:
+            UserError: another page uses the folder.
+        """
+        self._held = self._jobs.lock()
         self._jobs.take_up()
         (self._jobs.path / RUNS_FILE).unlink(missing_ok=True)
         self._begin()
@@ -44,6 +51,8 @@ class Supervisor:
         self._thread.join()
         with self._lock:
             self._kill()
+        if self._held is not None:
+            self._held.close()
 
     @property
     def runs(self) -> list[dict]:
@@ -62,17 +71,26 @@ class Supervisor:
             KeyError: there is none of that name.
         """
         with self._lock:
-            is_running = self._jobs.read(name).state == RUNNING
+            is_running = self._jobs.read(name, whole=False).state == RUNNING
             if is_running:
                 self._kill()
             self._jobs.delete(name)
             if is_running:
+                self._jobs.take_up()  # it may have been at the next one already
                 self._begin()
 
     def _begin(self) -> None:
         words = [f"{name}={folder}" for name, folder in self._runs.items()]
         command = [sys.executable, "-m", "serving_tf.worker", str(self._jobs.path), *words]
-        self._process = subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1], stdout=subprocess.DEVNULL)
+        assert self._held is not None  # started
+        # Its own session: Ctrl-C is for the page, which ends it. It holds the folder's lock for as long as it works.
+        self._process = subprocess.Popen(
+            command,
+            cwd=Path(__file__).resolve().parents[1],
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=[self._held.fileno()],
+        )
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -82,23 +100,27 @@ class Supervisor:
     def _watch(self) -> None:
         swept = 0.0
         while not self._end.wait(_EVERY):
-            if time.monotonic() - swept > _SWEEP_EVERY:
-                swept = time.monotonic()
-                self._jobs.sweep(self._keep)
-            with self._lock:
-                if self._process is not None and self._process.poll() is not None and not self.problem:
-                    self._replace()
+            try:
+                if time.monotonic() - swept > _SWEEP_EVERY:
+                    swept = time.monotonic()
+                    self._jobs.sweep(self._keep)
+                with self._lock:
+                    if self._process is not None and self._process.poll() is not None and not self.problem:
+                        self._replace()
+            except OSError:
+                continue  # a full disk, say: tried again, for what is swept makes room
 
     def _replace(self) -> None:
         """The worker is gone, perhaps for want of memory: its job failed, the others are not lost."""
         if not self.runs and self.problem:
             return
+        now = time.monotonic()
+        self._deaths = [one for one in self._deaths if now - one < _WITHIN] + [now]
         for job in self._jobs.all():
             if job.state == RUNNING:
                 said = "the worker process ended (out of memory?); the page has started another, drop the files again"
+                self._jobs.clear(job)
                 self._jobs.write(job, state=FAILED, message=said)
-        now = time.monotonic()
-        self._deaths = [one for one in self._deaths if now - one < _WITHIN] + [now]
         if len(self._deaths) > _MANY_DEATHS:
             self.problem = "the worker process ends again and again; the terminal of serve.py says why"
             return

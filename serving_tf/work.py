@@ -5,7 +5,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from common_tf.sources.listing import SHEET_FILE, TABLE_FILE
 from common_tf.volumes.files import DICOM, list_volumes
 from common_tf.volumes.planes import slices_of
 from common_tf.volumes.resampling import regular
-from common_tf.volumes.volume import HOUNSFIELD, Volume
+from common_tf.volumes.volume import HOUNSFIELD, BadVolume, Volume
 from common_tf.volumes.windows import AIR_BELOW, head_range, is_ct
 from cyclegan_tf.inference import TrainedTranslator, load_translator
 from cyclegan_tf.translation import translate_files
@@ -87,7 +86,7 @@ def work(job: Job, folder: Path, models: Models, say: Callable[[str, int, int], 
     notes: list[str] = []
     with progress_told_to(_seldom(say)):
         translator = None
-        source = target = ""
+        source = target = window = ""
         if job.translator:
             translator = models.translator(job.translator)
             source, target, _ = translator.direction(job.direction)
@@ -95,7 +94,7 @@ def work(job: Job, folder: Path, models: Models, say: Callable[[str, int, int], 
             notes += translate_files(
                 translator, direction=job.direction, source=given, output=made, window=window
             ).notes
-        items = _volume_items(folder, source, target) or _picture_items(folder, translator, source)
+        items = _volume_items(folder, source, target, job.window) or _picture_items(folder, translator, source, window)
         verdicts: list[dict[str, Any]] = []
         if job.detector:
             try:
@@ -120,18 +119,19 @@ def _seldom(say: Callable[[str, int, int], None]) -> Callable[[str, int, int], N
     return listener
 
 
-def _picture_items(folder: Path, translator: TrainedTranslator | None, source: str) -> list[dict[str, Any]]:
+def _picture_items(
+    folder: Path, translator: TrainedTranslator | None, source: str, window: str
+) -> list[dict[str, Any]]:
     """Input and output of each picture, as the page shows them: the input with the black and white it was read with."""
     given = picture_inputs(folder / INPUT, flag="the drop")
     made = {row["input"]: row["file"] for row in _table(folder / MADE)}
+    preparation = None
+    if translator is not None:
+        preparation = translator.for_files(given.facts(), source=source, window=window).preparations[source]
     items = []
     for number, path in enumerate(given.paths):
         place, (picture, _) = given.place(path), read_file(path, may_be_constant=True)
-        if translator is not None:
-            facts = {place: read_file(path, may_be_constant=True)[1]}
-            picture = translator.preparations[source].for_files(facts, name=source).ranged(picture)
-        else:
-            picture = picture.spread()
+        picture = picture.spread() if preparation is None else preparation.ranged(picture)
         shown = folder / VIEW / f"{number}.png"
         save_png(shown, Image.fromarray(quantise(picture.scaled())))
         height, width = picture.pixels.shape
@@ -140,7 +140,7 @@ def _picture_items(folder: Path, translator: TrainedTranslator | None, source: s
     return items
 
 
-def _volume_items(folder: Path, source: str, target: str) -> list[dict[str, Any]]:
+def _volume_items(folder: Path, source: str, target: str, window: str) -> list[dict[str, Any]]:
     """Input and output of each volume on an even grid, for a viewer in the browser."""
     given = list_volumes(folder / INPUT).volumes
     if not given:
@@ -155,7 +155,10 @@ def _volume_items(folder: Path, source: str, target: str) -> list[dict[str, Any]
         outputs = {name: places[file] for name, file in made.items() if file in places}
     items = []
     for number, file in enumerate(given):
-        sides = {"input": file.read().volume}
+        try:
+            sides = {"input": file.read().volume}
+        except BadVolume:
+            continue  # the notes of the translation, or of the verdicts, name what was left out
         if file.name in outputs:
             sides["output"] = outputs[file.name].read().volume
         item: dict[str, Any] = {"name": file.name, "kind": "volume", "dicom": file.kind == DICOM}
@@ -164,7 +167,11 @@ def _volume_items(folder: Path, source: str, target: str) -> list[dict[str, Any]
             item["shape"] = _write_view(folder / VIEW / name, volume)
             item[side] = f"{VIEW}/{name}"
             has_unit = _is_hounsfield(volume, source if side == "input" else target)
-            item[f"{side}_window"] = list(_BRAIN if has_unit else head_range(slices_of(volume)))
+            shown = _BRAIN if has_unit else head_range(slices_of(volume))
+            if side == "input" and window:
+                low, _, high = window.partition(":")
+                shown = float(low), float(high)
+            item[f"{side}_window"] = list(shown)
             item[f"{side}_unit"] = HOUNSFIELD if has_unit else volume.unit
         items.append(item)
     return items
@@ -201,6 +208,18 @@ def _verdicts(
     way_back = next((words for words in translator.directions if words == f"{target}2{source}"), None)
     if way_back is None:
         return before, [*notes, "the run has no way back, so there is no verdict after translation"]
+    try:
+        _translate_back(translator, folder, target, way_back)
+    except UserError as error:
+        return before, [*notes, f"no verdict after translation: {error}"]
+    after, more = _said(
+        detector, _without_pictures(folder, BACK), folder, f"{source}, translated to {target} and back", ""
+    )
+    kept = _agreement(folder, before, after)
+    return [*before, *after], [*notes, *more, *kept]
+
+
+def _translate_back(translator: TrainedTranslator, folder: Path, target: str, way_back: str) -> None:
     # A CT of a narrow window holds no air by which a volume's HU would be recognised.
     scale = translator.preparations[target].physical
     is_volume = any(row["file"].endswith((".nii", ".nii.gz", ".dcm")) for row in _table(folder / MADE))
@@ -211,11 +230,6 @@ def _verdicts(
         output=folder / BACK,
         window=f"{target}={scale[0]:g}:{scale[1]:g}" if is_volume and scale is not None else "",
     )
-    after, more = _said(
-        detector, _without_pictures(folder, BACK), folder, f"{source}, translated to {target} and back", ""
-    )
-    kept = _agreement(folder, before, after)
-    return [*before, *after], [*notes, *more, *kept]
 
 
 def _said(detector, source: Path, folder: Path, what: str, window: str) -> tuple[list[dict[str, Any]], list[str]]:
@@ -237,7 +251,7 @@ def _agreement(folder: Path, before: Sequence[Mapping], after: Sequence[Mapping]
     """How many verdicts are the same before and after; of inputs that got one both times."""
     first = {row["input"]: row.get("predicted") for row in before[0]["rows"]}
     there = {row["file"]: row["input"] for row in _table(folder / MADE)}
-    back = {row["file"]: there.get(row["input"], "") for row in _table(folder / BACK)}
+    back = {row["file"]: _input_of(there, row["input"]) for row in _table(folder / BACK)}
     second = {_input_of(back, row["input"]): row.get("predicted") for row in after[0]["rows"]}
     both = [name for name in first if first[name] and second.get(name)]
     if not both:
@@ -278,22 +292,17 @@ def _rows(table: Path) -> list[dict[str, str]]:
     return [dict(zip(names, row)) for row in rows]
 
 
-def describe(runs: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """What each run does, for the page: translators with their directions, detectors with their classes.
+def describe(name: str, folder: Path) -> dict[str, Any]:
+    """What a run does, for the page: a translator with its directions, a detector with its classes.
 
     Args:
-        runs: folder by name.
+        name, folder: of the run.
 
     Raises:
         UserError: a run that cannot be used.
     """
-    found: list[dict[str, Any]] = []
-    for name, folder in runs.items():
-        card: dict[str, Any] = {"name": name}
-        load: Callable[[], dict[str, Any]]
-        load = partial(_of_detector if (folder / "detector.json").is_file() else _of_translator, folder)
-        found.append({**card, **load()})
-    return found
+    is_detector = (folder / "detector.json").is_file()
+    return {"name": name, **(_of_detector(folder) if is_detector else _of_translator(folder))}
 
 
 def _of_translator(folder: Path) -> dict[str, Any]:

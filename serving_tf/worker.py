@@ -6,6 +6,7 @@ takes one job of the folder after another. It ends with the page that started it
 """
 
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from common_tf.errors import UserError
 from common_tf.files import replace_json
 from serving_tf.jobs import DONE, FAILED, QUEUED, RUNNING, RUNS_FILE, Job, JobFolder
 
-_PAUSE = 0.1
+_PAUSE = 0.2
 
 
 def main(argv: Sequence[str]) -> None:
@@ -26,16 +27,25 @@ def main(argv: Sequence[str]) -> None:
     page = os.getppid()
     from serving_tf.work import Models, describe
 
-    try:
-        replace_json(jobs.path / RUNS_FILE, {"runs": describe(runs)})
-    except UserError as error:
-        replace_json(jobs.path / RUNS_FILE, {"runs": [], "problem": str(error)})
+    known, problems = [], []
+    for name, folder in runs.items():
+        try:
+            known.append(describe(name, folder))
+        except UserError as error:
+            problems.append(_without_places(f"{name}: {error}", jobs.path, runs))
+    for problem in problems:
+        print(f"left out: {problem}", file=sys.stderr, flush=True)
+    replace_json(jobs.path / RUNS_FILE, {"runs": known, "problem": "" if known else "; ".join(problems)})
+    if not known:
         return
     models = Models(runs)
     while os.getppid() == page:
         waiting = [job for job in jobs.all() if job.state == QUEUED]
         if waiting:
-            _do(waiting[0], jobs, models, runs)
+            try:
+                _do(waiting[0], jobs, models, runs)
+            except OSError:
+                time.sleep(1)  # not even the record could be written; the disk may be full for a while
         else:
             time.sleep(_PAUSE)
 
@@ -54,6 +64,7 @@ def _do(job: Job, jobs: JobFolder, models, runs: dict[str, Path]) -> None:
         result["notes"] = [_without_places(note, folder, runs) for note in result["notes"]]
         jobs.write(job, state=DONE, seconds=time.monotonic() - began, **result)
     except UserError as error:
+        jobs.clear(job)
         jobs.write(job, state=FAILED, message=_without_places(str(error), folder, runs))
     except Exception as error:
         reason = storage_reason(error)
@@ -63,6 +74,7 @@ def _do(job: Job, jobs: JobFolder, models, runs: dict[str, Path]) -> None:
 
             traceback.print_exc()
             reason = f"an error in the program ({type(error).__name__}); its log says more"
+        jobs.clear(job)
         jobs.write(job, state=FAILED, message=_without_places(reason, folder, runs))
 
 
@@ -72,7 +84,9 @@ def _without_places(text: str, folder: Path, runs: dict[str, Path]) -> str:
         text = text.replace(f"{place}/", "").replace(str(place), "the drop")
     for name, run in runs.items():
         text = text.replace(str(run), name)
-    return text.replace("--input the drop", "the drop").replace("--input ", "").replace("--predict ", "")
+    text = re.sub(r"/(?:[^\s/:;,()']+/)+[^\s/:;,()']*", "…", text)  # what was cut before it came here
+    text = re.sub(r"--window \w+=", "black and white: ", text)
+    return re.sub(r"--(input|predict|direction|output|run) ", "", text)
 
 
 if __name__ == "__main__":

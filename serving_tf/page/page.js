@@ -31,6 +31,17 @@ async function ask(path, options = {}) {
   return body;
 }
 
+// Draws anew and leaves the focus on the button that was pressed.
+function keepingFocus(place, drawn) {
+  const before = place.contains(document.activeElement) ? document.activeElement : null;
+  const name = (node) => [node.tagName, node.getAttribute("aria-label") || node.textContent, (node.dataset || {}).key || ""].join("|");
+  const key = before && name(before);
+  drawn();
+  if (key === null || document.contains(before)) return;
+  const same = [...place.querySelectorAll("button, input, select, canvas")].find((node) => name(node) === key);
+  if (same) same.focus({ preventScroll: true });
+}
+
 function say(text, bad = false) {
   $("said").textContent = text;
   $("said").classList.toggle("bad", bad);
@@ -46,16 +57,22 @@ async function loadRuns() {
   if (known.problem) say(known.problem, true);
   if (!known.ready) {
     if (!known.problem) say("The worker is starting …");
-    setTimeout(() => loadRuns().catch((error) => say(error.message, true)), 500);
+    setTimeout(watchRuns, known.problem ? 5000 : 500);
     return;
   }
   if ($("said").textContent === "The worker is starting …") say("");
+  setTimeout(watchRuns, 10000);
+  if (JSON.stringify(state.runs) === JSON.stringify(known.runs)) return;
   state.runs = known.runs;
   const of = (kind) => known.runs.filter((one) => one.kind === kind);
   const option = (one) => make("option", { value: one.name, textContent: one.name });
   $("translator").replaceChildren(...of("translator").map(option), make("option", { value: "", textContent: "none" }));
   $("detector").replaceChildren(make("option", { value: "", textContent: "none" }), ...of("detector").map(option));
   showDirections();
+}
+
+function watchRuns() {
+  loadRuns().catch((error) => { say(error.message, true); setTimeout(watchRuns, 3000); });
 }
 
 function run(kind) {
@@ -111,7 +128,7 @@ async function filesOf(transfer) {
 }
 
 async function send(files) {
-  if (!files.length) return;
+  if (!files.length) { say("no files in that", true); return; }
   const form = new FormData();
   for (const name of ["translator", "direction", "detector", "window"]) form.append(name, $(name).value.trim());
   for (const [file, name] of files) form.append("files", file, name);
@@ -149,6 +166,13 @@ async function refresh() {
   clearTimeout(refresh.timer);
   try {
     state.jobs = await ask("/api/jobs");
+    if ($("said").textContent.startsWith("serve.py does not answer")) say("");
+    const chosen = state.jobs.find((one) => one.id === state.chosen);
+    // The list has no results: that of the chosen job is asked for once.
+    if (chosen && chosen.state === "done") {
+      if (!state.whole || state.whole.id !== chosen.id) state.whole = await ask(`/api/jobs/${chosen.id}`);
+      Object.assign(chosen, state.whole);
+    }
     showJobs();
     showResult();
   } catch (error) {
@@ -164,10 +188,14 @@ function toResult() {
 }
 
 function showJobs() {
-  const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.key : "";
+  if ($("jobs").matches(":active")) return; // a button is held down: drawn anew it would lose the click
+  keepingFocus($("jobs"), drawJobs);
+}
+
+function drawJobs() {
   $("jobs").replaceChildren(...state.jobs.map((job) => {
     const what = [job.direction && job.direction.replace("2", " to "), job.detector].filter(Boolean).join(", ");
-    const open = make("button", { type: "button", className: "open", onclick: () => { choose(job.id); showJobs(); showResult(); toResult(); } },
+    const open = make("button", { type: "button", className: "open", onclick: () => { choose(job.id); refresh().then(toResult); } },
       make("strong", { textContent: title(job) }), make("span", { className: "soft", textContent: `${what} · ${words(job)}` }));
     open.dataset.key = `open ${job.id}`;
     if (job.state === "running" && job.progress) open.append(make("progress", { max: job.progress[2], value: job.progress[1] }));
@@ -176,7 +204,6 @@ function showJobs() {
     drop.dataset.key = `delete ${job.id}`;
     return make("li", { className: job.id === state.chosen ? "chosen" : "" }, open, drop);
   }));
-  if (focused) for (const one of document.querySelectorAll("[data-key]")) if (one.dataset.key === focused) one.focus();
   if (!state.jobs.length) $("jobs").append(make("li", {}, make("span", { className: "open soft", textContent: "none yet" })));
 }
 
@@ -205,8 +232,13 @@ function showResult() {
   if (!job) { endViewers(); state.drawn = ""; return; }
   // What stands there is left alone until it changes: a viewer keeps its place while the page asks again.
   const key = JSON.stringify([job.id, job.state, job.state === "done" ? "" : words(job), state.item, state.three]);
-  if (key === state.drawn) return;
+  if (key === state.drawn || (job.state === "done" && !(state.whole && state.whole.id === job.id))) return;
   state.drawn = key;
+  state.redraw = null;
+  keepingFocus($("result"), () => drawResult(job));
+}
+
+function drawResult(job) {
   endViewers();
   const parts = [make("h2", { textContent: title(job) })];
   if (job.state === "failed") parts.push(make("div", { className: "failed", role: "alert" }, make("strong", { textContent: "Refused: " }), job.message));
@@ -301,9 +333,9 @@ function sides(job) {
 }
 
 function showPicture(job, item) {
-  const draw = () => $("viewer").replaceChildren(
+  const draw = () => keepingFocus($("viewer"), () => $("viewer").replaceChildren(
     ...(item.output ? [make("div", { className: "bar", id: "modes" }, ...modeButtons(draw))] : []),
-    compared(file(job, item.input), item.output && file(job, item.output), sides(job)));
+    compared(file(job, item.input), item.output && file(job, item.output), sides(job))));
   draw();
   state.redraw = draw;
 }
@@ -314,12 +346,14 @@ function hasWebGL2() {
   try { return Boolean(document.createElement("canvas").getContext("webgl2")); } catch { return false; }
 }
 
+function release(viewer) {
+  viewer.broadcastTo([]);
+  const lost = viewer.gl && viewer.gl.getExtension("WEBGL_lose_context");
+  if (lost) lost.loseContext();
+}
+
 function endViewers() {
-  for (const one of state.viewers) {
-    one.broadcastTo([]);
-    const lost = one.gl && one.gl.getExtension("WEBGL_lose_context");
-    if (lost) lost.loseContext();
-  }
+  for (const one of state.viewers) release(one);
   state.viewers = [];
 }
 
@@ -384,8 +418,11 @@ async function threePlanes(job, item, place) {
     for (const [index, side] of present.entries()) {
       const viewer = new Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: false, isRadiologicalConvention: true, loadingText: "", dragAndDropEnabled: false, multiplanarShowRender: 0 });
       await viewer.attachToCanvas(canvases[index]);
+      if (!place.isConnected) { release(viewer); return; } // another job was chosen meanwhile
+      state.viewers.push(viewer);
       const [low, high] = windowOf(item, side);
       await viewer.loadVolumes([{ url: file(job, item[side]), name: item[side].split("/").pop(), colormap: "gray", cal_min: low, cal_max: high }]);
+      if (!place.isConnected) return;
       viewer.setSliceType(viewer.sliceTypeMultiplanar);
       viewers.push(viewer);
     }
@@ -393,7 +430,6 @@ async function threePlanes(job, item, place) {
       viewers[0].broadcastTo([viewers[1]], { "2d": true, "3d": true });
       viewers[1].broadcastTo([viewers[0]], { "2d": true, "3d": true });
     }
-    state.viewers = viewers;
     place.dataset.ready = "yes";
   } catch (error) {
     place.append(make("p", { className: "bad", textContent: `The volume viewer cannot draw here (${error.message}); "Slices" shows them all the same.` }));
@@ -428,8 +464,8 @@ function slices(job, item, place) {
     }, { passive: false });
     const planes = Object.keys(axis).map((plane) => make("button", { type: "button", textContent: plane, "aria-pressed": String(plane === state.plane),
       onclick: () => { state.plane = plane; state.slice = null; draw(); } }));
-    place.replaceChildren(...windowBars(item, turn), make("div", { className: "bar" }, ...planes, ...(item.output ? modeButtons(draw) : [])),
-      make("div", { className: "bar" }, range, number), pictures);
+    keepingFocus(place, () => place.replaceChildren(...windowBars(item, turn), make("div", { className: "bar" }, ...planes, ...(item.output ? modeButtons(draw) : [])),
+      make("div", { className: "bar" }, range, number), pictures));
     place.dataset.ready = "yes";
   };
   draw();
@@ -445,7 +481,8 @@ $("choose-files").addEventListener("click", () => $("files").click());
 $("choose-folder").addEventListener("click", () => $("folder").click());
 for (const name of ["files", "folder"]) {
   $(name).addEventListener("change", (event) => {
-    send([...event.target.files].map((one) => [one, one.webkitRelativePath || one.name]));
+    const shown = [...event.target.files].filter((one) => !one.name.startsWith("."));
+    send(shown.map((one) => [one, one.webkitRelativePath || one.name]));
     event.target.value = "";
   });
 }
@@ -456,15 +493,19 @@ document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) $(
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
   $("drop").classList.remove("over");
-  send(await filesOf(event.dataTransfer));
+  try {
+    send(await filesOf(event.dataTransfer));
+  } catch (error) {
+    say(`the drop cannot be read (${error.message})`, true);
+  }
 });
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("input, select, textarea, canvas") || event.ctrlKey || event.metaKey || event.altKey) return;
   const mode = MODES[Number(event.key) - 1];
   if (event.key === "ArrowLeft") go(state.item - 1);
   else if (event.key === "ArrowRight") go(state.item + 1);
-  else if (event.key === "Delete" && state.chosen) remove(state.chosen);
+  else if (event.key === "Delete" && state.chosen && event.target.closest("#jobs")) remove(state.chosen);
   else if (mode && state.redraw && $("viewer")) { state.mode = mode[0]; state.redraw(); }
 });
-loadRuns().catch((error) => say(error.message, true));
+watchRuns();
 refresh();

@@ -61,12 +61,12 @@ class Page:
 
 
 @contextmanager
-def begun(folder: Path, **options):
+def begun(folder: Path, *, runs=RUNS, **options):
     """A page on a port of its own, until it ends."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     host = f"127.0.0.1:{listening.getsockname()[1]}"
-    app = make_app(folder, RUNS, token=TOKEN, hosts=[host], **options)
+    app = make_app(folder, runs, token=TOKEN, hosts=[host], **options)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

@@ -132,6 +132,26 @@ def test_a_volume_is_shown_in_three_planes_and_by_slices(tab, hounsfield, tmp_pa
     assert _has_no_sideways_scrolling(tab)
 
 
+def test_keys_act_on_what_is_shown_and_the_focus_stays(tab, head, hounsfield, tmp_path):
+    """A mode that was chosen for a picture does not bring it back below the name of a volume."""
+    _ask(tab)
+    tab.set_input_files("#files", head)
+    tab.wait_for_selector("#viewer .pair img >> nth=1", timeout=60_000)
+    tab.focus("button:has-text('Slider')")
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("document.activeElement.textContent") == "Slider"
+    image = nibabel.Nifti1Image(hounsfield, np.diag([4.0, 4.0, 5.0, 1.0]))
+    (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(image.to_bytes()))
+    _ask(tab, direction="CT2MRI")
+    tab.set_input_files("#files", tmp_path / "ct.nii.gz")
+    tab.wait_for_selector("#viewer [data-ready=yes]", timeout=60_000)
+    tab.focus("#shown a")
+    tab.keyboard.press("3")
+    assert tab.locator(".volume canvas").count() == 2 and tab.locator("#viewer img").count() == 0
+    tab.keyboard.press("Delete")
+    assert tab.locator("#jobs .chosen").count() == 1
+
+
 def test_a_refusal_is_read_and_jobs_are_deleted_in_every_tab(tab, browser, page, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     _ask(tab)

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from common_tf.errors import UserError
 from serving_tf.jobs import DONE, FAILED, INPUT, MADE, QUEUED, RUNNING, JobFolder
 
 
@@ -42,6 +43,24 @@ def test_what_was_running_waits_again_without_its_half_results(tmp_path):
     assert jobs.read(second.id).state == DONE
 
 
+def test_a_folder_is_for_one_page(tmp_path):
+    jobs = JobFolder(tmp_path)
+    with jobs.lock():
+        with pytest.raises(UserError, match="another serve.py"):
+            jobs.lock()
+    jobs.lock().close()
+
+
+def test_only_the_owner_reads_and_lists_are_small(tmp_path):
+    jobs = JobFolder(tmp_path)  # that is there already, with whatever rights
+    place = jobs.new()
+    assert place.stat().st_mode & 0o777 == 0o700 and (place / INPUT).stat().st_mode & 0o777 == 0o700
+    job = jobs.add(place)
+    jobs.write(job, state=DONE, items=[{"name": "x" * 100_000}])
+    assert jobs.all()[0].items == () or jobs.all()[0].items == []
+    assert (place / "job.json").stat().st_size < 1000 and len(jobs.read(job.id).items) == 1
+
+
 def test_jobs_whose_time_is_over_are_removed(tmp_path):
     jobs = JobFolder(tmp_path)
     job = jobs.add(jobs.new())
@@ -50,5 +69,7 @@ def test_jobs_whose_time_is_over_are_removed(tmp_path):
     jobs.sweep(60)
     assert jobs.read(job.id) and half.exists()
     time.sleep(0.02)
+    running = jobs.write(jobs.add(jobs.new()), state=RUNNING)
+    time.sleep(0.02)
     jobs.sweep(0.01)
-    assert jobs.all() == [] and not half.exists() and (tmp_path / "runs.json").exists()
+    assert [one.id for one in jobs.all()] == [running.id] and not half.exists() and (tmp_path / "runs.json").exists()

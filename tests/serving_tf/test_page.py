@@ -6,6 +6,7 @@ import http.client
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from PIL import Image
 import ctmri
 import serve
 from common_tf.command_line import run_script
+from common_tf.errors import UserError
+from serving_tf.app import make_app
 from serving_tf.jobs import RUNNING
 
 from .conftest import REPOSITORY, RUNS, TOKEN, begun
@@ -46,6 +49,37 @@ def test_a_picture_comes_back_as_translate_py_writes_it(page, translator, head, 
     assert page.content(job, item["output"]) == (tmp_path / "out" / "head.png").read_bytes()
     shown = np.asarray(Image.open(io.BytesIO(page.content(job, item["input"]))))
     np.testing.assert_array_equal(shown, np.asarray(Image.open(head)))
+
+
+def test_a_window_is_shown_as_it_was_read(page, head):
+    job = page.result([("head.png", head.read_bytes())], translator="ct_mri_fast", direction="MRI2CT", window="100:200")
+    assert job["state"] == "done", job["message"]
+    shown = np.asarray(Image.open(io.BytesIO(page.content(job, job["items"][0]["input"]))), float)
+    stored = np.asarray(Image.open(head), float)
+    np.testing.assert_allclose(shown, np.clip((stored - 100) / 100, 0, 1) * 255, atol=0.51)
+
+
+def test_a_second_page_on_the_folder_is_refused(page):
+    with pytest.raises(UserError, match="another serve.py"):
+        make_app(page.folder, RUNS, token=TOKEN, hosts=["x"])
+
+
+def test_one_broken_run_leaves_the_others(head, tmp_path):
+    """And its place is not told."""
+    shutil.copytree(RUNS["tumour_yes_no"], tmp_path / "broken")
+    (tmp_path / "broken" / "detector.json").write_text("{}")
+    (tmp_path / "page").mkdir()
+    runs = {"broken": tmp_path / "broken", "ct_mri_fast": RUNS["ct_mri_fast"]}
+    with begun(tmp_path / "page", runs=runs) as page:
+        known = page.client.get("/api/runs").json()
+        assert [one["name"] for one in known["runs"]] == ["ct_mri_fast"] and str(tmp_path) not in str(known)
+
+
+def test_cookies_of_other_programs_do_not_hide_ours(page):
+    port = page.client.base_url.port
+    cookies = f'prefs={{"theme":"dark"}}; ctmri-{port}={TOKEN}'
+    with httpx.Client(base_url=page.client.base_url, trust_env=False) as other:
+        assert other.get("/api/runs", headers={"Cookie": cookies}).status_code == 200
 
 
 def test_a_detector_speaks_before_and_after(page, head):
@@ -118,6 +152,7 @@ def test_a_zip_of_a_dicom_folder_comes_back_as_dicom(page, tmp_path):
     )
     assert job["state"] == "done", job["message"]
     assert job["items"][0]["dicom"] and len(job["verdicts"]) == 2
+    assert any("verdicts are the same before and after" in note for note in job["notes"])
     with zipfile.ZipFile(io.BytesIO(page.client.get(f"/api/jobs/{job['id']}/result.zip").content)) as archive:
         slices = [name for name in archive.namelist() if name.endswith(".dcm")]
     assert len(slices) == len(series)
@@ -166,8 +201,19 @@ def test_names_that_lead_out_leave_nothing(page, head):
 
 def test_files_of_others_cannot_be_had(page, head):
     job = page.result([("head.png", head.read_bytes())], translator="ct_mri_fast", direction="MRI2CT")
-    for path in ("../runs.json", "%2e%2e/runs.json", "..%2f..%2f..%2fetc%2fpasswd", "job.json", "made", "no.png"):
+    outside = (
+        "../runs.json",
+        "%2e%2e/runs.json",
+        "..%2f..%2f..%2fetc%2fpasswd",
+        "job.json",
+        "result.json",
+        "input/head.png",
+    )
+    for path in (*outside, "made", "no.png", "a%00b", "a" * 300):
         assert page.client.get(f"/api/jobs/{job['id']}/files/{path}").status_code == 404, path
+    answer = page.client.get(f"/api/jobs/{job['id']}/files/{job['items'][0]['output']}")
+    assert answer.headers["content-security-policy"].startswith("sandbox")
+    assert page.client.get(f"/api/jobs/{job['id']}/slice").status_code == 404  # of a picture
     assert page.client.get("/api/jobs/../runs.json").status_code in (404, 405)
     assert page.client.get("/api/jobs/nobody").status_code == 404
 
@@ -181,7 +227,7 @@ def test_only_who_has_the_token_may_ask(page):
         assert stranger.get("/?token=wrong").status_code == 401
         answer = stranger.get(f"/?token={TOKEN}", follow_redirects=False)
         assert answer.status_code == 303 and answer.headers["location"] == "/"
-        assert "HttpOnly" in answer.headers["set-cookie"] and "samesite=strict" in answer.headers["set-cookie"].lower()
+        assert "HttpOnly" in answer.headers["set-cookie"] and "samesite=lax" in answer.headers["set-cookie"].lower()
         assert "<title>" in stranger.get("/").text  # with the cookie
         assert stranger.get("/api/jobs", headers={"Host": "evil.example:8765"}).status_code == 421
         for origin in ("http://evil.example", "null", f"http://{host}.evil.example"):
@@ -257,7 +303,9 @@ def test_a_killed_worker_and_an_ended_page_lose_nothing(head, hounsfield, tmp_pa
         third = page.drop(many, **asked).json()["id"]
         while client.get(f"/api/jobs/{third}").json()["state"] != RUNNING:
             time.sleep(0.02)
-        assert client.delete(f"/api/jobs/{third}").status_code == 204 and not (folder / third).exists()
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: client.delete(f"/api/jobs/{third}").status_code, range(4)))
+        assert sorted(answers) == [204, 404, 404, 404] and not (folder / third).exists()
         fourth = page.drop(many[:1], **asked).json()["id"]
     with begun(folder) as page:
         assert page.done(fourth)["state"] == "done" and page.done(second)["state"] == "done"
@@ -280,6 +328,9 @@ def test_the_script_refuses_in_a_line(tmp_path, capsys):
         (["--run", tmp_path / "none"], "no finished run"),
         (["--run", tmp_path / "run"], "no finished run"),
         (["--port", "70000"], "want numbers"),
+        (["--keep-hours", "inf"], "want numbers"),
+        (["--host", "0.0.0.0"], "--name"),  # noqa: S104 (refused)
+        (["--watch", tmp_path / "none"], "no such folder"),
         (["--run", RUNS["ct_mri_fast"], "--run", f"{RUNS['ct_mri_fast']}/"], "two runs are named ct_mri_fast"),
         (["--host", "256.1.1.1", "--jobs", tmp_path / "jobs"], "choose another port"),
     ):

@@ -1,9 +1,11 @@
 """What is dropped stays in its folder and below its limit."""
 
+import contextlib
 import io
 import stat
 import zipfile
 
+import numpy as np
 import pytest
 
 from common_tf.errors import UserError
@@ -69,6 +71,28 @@ def test_archives_that_are_none_or_hold_links_are_refused(tmp_path):
     broken[60] ^= 0xFF
     with pytest.raises(UserError, match="no archive"):
         Dropped(tmp_path, limit=100_000).add("a.zip", io.BytesIO(bytes(broken)))
+
+
+def test_bits_that_flip_in_an_archive_are_one_refusal(tmp_path):
+    whole = _zip(*((f"s/{number}.dcm", bytes(range(256)) * 8) for number in range(3))).getvalue()
+    random = np.random.default_rng(0)
+    for number in range(300):
+        broken = bytearray(whole)
+        for place in random.integers(0, len(broken), 3):
+            broken[place] ^= 1 << int(random.integers(8))
+        with contextlib.suppress(UserError):
+            Dropped(tmp_path / str(number), limit=1_000_000).add("a.zip", io.BytesIO(bytes(broken)))
+    assert not (tmp_path.parent / "s").exists()
+
+
+def test_ordinary_names_are_kept_and_archives_do_not_collide(tmp_path):
+    dropped = Dropped(tmp_path, limit=10_000)
+    name = "Screenshot 1.23.45\u202fPM \u00a0\u3000.png"
+    dropped.add(name, io.BytesIO(b"1"), is_alone=False)
+    for series in ("first", "second"):
+        dropped.add(f"{series}.zip", _zip(("IMG0001.dcm", b"1")), is_alone=False)
+    dropped.add(".DS_Store", io.BytesIO(b"1"), is_alone=False)
+    assert dropped.names == [name, "first/IMG0001.dcm", "second/IMG0001.dcm"]
 
 
 def test_one_name_twice_is_refused(tmp_path):
