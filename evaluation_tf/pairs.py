@@ -140,7 +140,7 @@ def open_paired_folders(sides: Mapping[str, Path]) -> PairFolder:
 
 def _opened(folder: Path, source: Source, training: Sequence[Case]) -> PairFolder:
     dataset = open_dataset(source, bad_files="skip")
-    broken = [f"{row.path}: {row.note}" for row in dataset.skipped if not is_empty(row)]
+    broken = list(dict.fromkeys(f"{row.path}: {row.note}" for row in dataset.skipped if not is_empty(row)))
     if broken:
         raise UserError(f"{folder}: {len(broken)} files cannot be used ({listed(broken)}); mend or remove them")
     kept = {case.name for case in dataset.cases}

@@ -11,7 +11,8 @@ from markupsafe import Markup
 from common_tf.measurement.measurement import Measurement
 from common_tf.measurement.tables import Column, Row, Table
 from evaluation_tf.output import ReportFolder
-from evaluation_tf.parts import Gap, Section
+from evaluation_tf.overview import overviews
+from evaluation_tf.parts import Figure, Gap, Section
 
 BANNER = "Research only. Synthetic images made by a neural network. Not for diagnosis."
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
@@ -41,6 +42,8 @@ def write_report(
     Returns:
         The path of report.html.
     """
+    folder.figures.mkdir(parents=True, exist_ok=True)
+    opening = {section.key: overviews(section, folder.figures) for section in sections}
     everything = list(dict.fromkeys([*gaps, *(gap for section in sections for gap in section.gaps)]))
     said = list(dict.fromkeys([*warnings, *(warning for section in sections for warning in section.warnings)]))
     cards = [section.card for section in sections if section.card is not None]
@@ -50,7 +53,7 @@ def write_report(
         "warnings": said,
         "not_computed": [asdict(gap) for gap in everything],
         "summary": [asdict(card) for card in cards],
-        "sections": {section.key: _record(section) for section in sections},
+        "sections": {section.key: _record(section, opening[section.key]) for section in sections},
         "provenance": dict(provenance),
     }
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -63,6 +66,7 @@ def write_report(
         subtitle=subtitle,
         banner=BANNER,
         sections=sections,
+        opening=opening,
         cards=cards,
         warnings=said,
         gaps=everything,
@@ -73,12 +77,12 @@ def write_report(
     return folder.publish(page=page, record=record, tables=tables)
 
 
-def _record(section: Section) -> dict:
+def _record(section: Section, opening: Sequence[Figure]) -> dict:
     return {
         "title": section.title,
         "warnings": list(section.warnings),
         "not_computed": [asdict(gap) for gap in section.gaps],
-        "figures": [asdict(figure) for figure in section.figures],
+        "figures": [asdict(figure) for figure in (*opening, *section.figures)],
         "tables": {table.key: table.as_dict() for table in section.tables},
     }
 

@@ -10,7 +10,7 @@ from evaluation_tf.parts import Figure, Section
 from evaluation_tf.sections._directions import direction_key
 from evaluation_tf.translations import Translations
 
-ORDER = 70
+ORDER = 5
 _EACH = 2
 _CELL = 150
 _WORDS = f"Rows: the {_EACH} best, the {_EACH} nearest to the median, and the {_EACH} worst"
