@@ -10,6 +10,7 @@ import numpy as np
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.preparation import Preparation
+from common_tf.sources.cache import PreparedSlices
 
 IMAGES_AT_ONCE = 32
 """A whole test set in double precision would fill the memory, so everything is computed on so many at a time."""
@@ -56,6 +57,12 @@ class Images:
     def of(cls, pixels: np.ndarray) -> "Images":
         """Images by their content."""
         return cls(pixels, content_hash(pixels))
+
+    @classmethod
+    def prepared(cls, made: PreparedSlices) -> "Images":
+        """The squares of prepared slices, which may hold more than 8 bits, as 8 bits."""
+        pixels = np.asarray(made.pixels)
+        return cls.of(pixels if pixels.dtype == np.uint8 else quantise(made.scaled()))
 
     def __len__(self) -> int:
         return len(self.pixels)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.pictures.intensity import quantise
 from common_tf.pictures.preparation import Preparation
 from common_tf.pictures.readers import FileFacts
 from common_tf.randomness import Stream
@@ -294,9 +293,7 @@ def _slices(
             size=size,
             folder=translations.cache.folder,
         )
-        pixels = np.asarray(made.pixels)
-        stored = pixels if pixels.dtype == np.uint8 else quantise(made.scaled())
-        return Images.of(stored), Images.of(np.asarray(made.masks))
+        return Images.prepared(made), Images.of(np.asarray(made.masks))
 
     tested, masks = squares(cases, scans)
     none = Images.of(np.zeros((0, *tested.pixels.shape[1:]), np.uint8))

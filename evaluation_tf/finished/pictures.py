@@ -243,9 +243,7 @@ def _set(dataset: Dataset, label: str, preparation: Preparation, size: int, fold
         size=size,
         folder=folder.cache.folder,
     )
-    pixels = np.asarray(made.pixels)
-    stored = pixels if pixels.dtype == np.uint8 else quantise(made.scaled())
-    return ImageSet(Images.of(stored), dataset.groups[mine])
+    return ImageSet(Images.prepared(made), dataset.groups[mine])
 
 
 def _without_partners(dataset: Dataset, reference: np.ndarray, *, paired: bool) -> np.ndarray:

@@ -70,7 +70,7 @@ TASKS = {
 }  # fmt: skip
 
 
-def _inputs(folder: Path) -> dict[str, str]:
+def inputs(folder: Path) -> dict[str, str]:
     """What the tasks read: slices, and aligned pairs."""
     from PIL import Image
 
@@ -150,7 +150,7 @@ def attack(name: str, task: Task, kills: int, dice: random.Random, keep: Path | 
     found = {"kills": 0, "ends": 0, "lost": 0}
     with tempfile.TemporaryDirectory(prefix="campaign-kills-") as place:
         base = Path(place)
-        known = _inputs(base)
+        known = inputs(base)
         environment = {**os.environ, "CT_MRI_CACHE": str(base / "cache"), "CT_MRI_EVALUATION_CACHE": str(base / "eval")}
         began = time.monotonic()
         whole = _start(task, base / "whole", known, environment)

@@ -1,0 +1,184 @@
+"""What a machine may lack: disk, rights, open files, short names, and a folder of its own.
+
+    python -m tests.campaigns.resources [--tasks cyclegan detector ...]
+
+Each task of the campaign of kills is done undisturbed once, then on a disk that is full at several sizes (and again
+where there is room), in a folder that may not be written to, with 64 open files, with an output of 255 bytes, and
+twice at the same time in one folder. It may end well or with one line and exit code 2; nothing else, and once there is
+room it must end as it did undisturbed. Full and read-only disks are small ones in memory, which root alone may mount.
+"""
+
+import argparse
+import contextlib
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.campaigns.kills import ROOT, TASKS, Task, contents, inputs
+
+_FILLED = (0.0, 0.2, 0.5, 0.8, 0.97)
+_FILES = 64
+_LONGEST = 255
+_SECONDS = 600
+
+
+class Lost(Exception):
+    """A task ended in a way that it may not."""
+
+
+def can_mount() -> bool:
+    """Whether small disks can be mounted here."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(OSError, subprocess.CalledProcessError):
+        with _disk(Path(folder), "64k"):
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _disk(place: Path, size: str) -> Iterator[None]:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    subprocess.run(command, check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True, capture_output=True)
+
+
+class _Attack:
+    """The attempts on one task."""
+
+    def __init__(self, task: Task, base: Path):
+        self._task, self._base, self._known = task, base, inputs(base)
+        self._environment = {**os.environ, "CT_MRI_CACHE": str(base / "cache")}
+        code, error = self._run(base / "whole")
+        if code:
+            raise RuntimeError(f"undisturbed it ends with {code}: {error}")
+        self._wanted = contents(base / "whole")
+        every = [file for file in (base / "whole").rglob("*") if file.is_file()]
+        self._kilobytes = sum(-(-file.stat().st_size // 4096) * 4 for file in every)
+
+    def _start(self, out: Path, before: Callable[[], None] | None = None) -> subprocess.Popen:
+        words = [{**self._known, "OUT": str(out)}.get(word, word) for word in self._task.words]
+        return subprocess.Popen(
+            [sys.executable, *words],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=before,  # noqa: PLW1509 (limits, before anything is opened)
+        )
+
+    def _run(self, out: Path, before: Callable[[], None] | None = None) -> tuple[int, str]:
+        process = self._start(out, before)
+        _, error = process.communicate(timeout=_SECONDS)
+        return process.returncode, error
+
+    def _checked(self, code: int, error: str) -> int:
+        lines = [line for line in error.splitlines() if line.startswith("error: ")]
+        if code not in (0, 2) or "Traceback" in error or (code == 2 and len(lines) != 1):
+            raise Lost(f"ends with {code}: {error.strip()[-600:]}")
+        return code
+
+    def _same(self, out: Path) -> None:
+        made = contents(out)
+        other = sorted(file for file in {*self._wanted, *made} if self._wanted.get(file) != made.get(file))
+        if other:
+            raise Lost(f"differs from what it was undisturbed: {other[:5]}")
+
+    def full_disk(self) -> str:
+        """Full at several sizes; with room the same command ends as it should."""
+        refused = 0
+        for share in _FILLED:
+            place = self._base / "disk"
+            place.mkdir(exist_ok=True)
+            with _disk(place, f"{max(32, int(share * self._kilobytes))}k"):
+                refused += self._checked(*self._run(place / "out")) == 2
+                subprocess.run(["mount", "-o", "remount,size=4g", str(place)], check=True, capture_output=True)
+                if self._checked(*self._run(place / "out")):
+                    raise Lost(f"with room again it is refused (full at {share:.0%})")
+                self._same(place / "out")
+        return f"{refused} of {len(_FILLED)} refused, all went on"
+
+    def read_only(self) -> str:
+        """A disk that takes nothing."""
+        place = self._base / "locked"
+        place.mkdir()
+        with _disk(place, "64m"):
+            subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True, capture_output=True)
+            if not self._checked(*self._run(place / "out")):
+                raise Lost("ends well where nothing can be written")
+        return "refused"
+
+    def few_files(self) -> str:
+        """So many files may be open."""
+        out = self._base / "few"
+        code = self._checked(*self._run(out, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))))
+        if not code:
+            self._same(out)
+        return "refused" if code else "ended well"
+
+    def long_name(self) -> str:
+        """An output whose name is as long as a name may be."""
+        out = self._base / ("n" * _LONGEST)
+        code = self._checked(*self._run(out))
+        if not code:
+            self._same(out)
+        return "refused" if code else "ended well"
+
+    def two_at_once(self) -> str:
+        """The same command twice; one of them at least ends well, and then all is as if there had been one."""
+        out = self._base / "both"
+        processes = [self._start(out) for _ in range(2)]
+        ends = [(process.communicate(timeout=_SECONDS)[1], process.returncode) for process in processes]
+        codes = [self._checked(code, error) for error, code in ends]
+        if all(codes):
+            raise Lost(f"both are refused: {ends[0][0].strip()} / {ends[1][0].strip()}")
+        self._same(out)
+        return f"{codes.count(0)} ended well"
+
+
+def attack(task: Task, *, mounts: bool) -> dict[str, str]:
+    """What came of each attempt on a task, by its name; what was lost begins with ``LOST``."""
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="campaign-resources-") as place:
+        one = _Attack(task, Path(place))
+        attempts = {"few files": one.few_files, "long name": one.long_name, "two at once": one.two_at_once}
+        if mounts:
+            attempts |= {"full disk": one.full_disk, "read-only": one.read_only}
+        for name, attempt in attempts.items():
+            try:
+                found[name] = attempt()
+            except Lost as error:
+                found[name] = f"LOST {error}"
+            except subprocess.TimeoutExpired:
+                found[name] = f"LOST not ended after {_SECONDS} s"
+            for item in Path(place).iterdir():
+                if item.name not in ("whole", "cache", "in", "pairs"):
+                    shutil.rmtree(item, ignore_errors=True)
+    return found
+
+
+def main() -> int:
+    """Parses the flags and prints the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), metavar="TASK")
+    arguments = parser.parse_args()
+    mounts, lost = can_mount(), 0
+    if not mounts:
+        print("full and read-only disks: not tried, for they cannot be mounted here (root alone may)")
+    for name in arguments.tasks:
+        for attempt, words in attack(TASKS[name], mounts=mounts).items():
+            print(f"{name:12} {attempt:12} {words}", flush=True)
+            lost += words.startswith("LOST")
+    print(f"{lost} lost")
+    return int(lost > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
