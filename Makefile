@@ -59,11 +59,12 @@ test-all: $(INSTALLED)
 	$(SAY)
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
 
-# Attempts to break it on purpose: damaged files by the thousand, SIGKILLs by the hundred. 90 minutes on two cores.
+# Attempts to break it on purpose: damaged files by the thousand, SIGKILLs by the hundred, full disks. Two hours on two cores.
 campaign: $(INSTALLED)
 	$(SAY)
 	$(BIN)/python -m tests.campaigns.mutations
 	$(BIN)/python -m tests.campaigns.kills
+	$(BIN)/python -m tests.campaigns.resources
 
 test-other: $(INSTALLED)
 	$(SAY)

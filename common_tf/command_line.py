@@ -16,6 +16,7 @@ _STORAGE_REASONS = {
     errno.EPERM: "no permission; choose a folder that you may write to",
     errno.ENOTDIR: "a part of this path is a file; choose another folder",
     errno.EEXIST: "a part of this path is a file; choose another folder",
+    errno.ENAMETOOLONG: "a name in this path is longer than the file system takes; choose a shorter one",
     errno.EROFS: "the file system is read-only; choose a folder that you may write to",
 }
 
@@ -31,6 +32,7 @@ def run_script(main: Callable[[Sequence[str] | None], None], argv: Sequence[str]
         0 when done, 2 when the user can mend it (one line on standard error), 130 after Ctrl-C. Anything else is a bug
         and stays an exception, so that Python prints its traceback and exits with 1.
     """
+    sys.unraisablehook = _unraisable
     try:
         main(argv)
     except UserError as error:
@@ -47,6 +49,12 @@ def run_script(main: Callable[[Sequence[str] | None], None], argv: Sequence[str]
             raise
         return _complain(reason)
     return 0
+
+
+def _unraisable(found: "sys.UnraisableHookArgs") -> None:
+    """What cannot be raised, such as h5py's complaint when a file of a full disk is let go of, is said already."""
+    if not isinstance(found.exc_value, Exception) or storage_reason(found.exc_value) is None:
+        sys.__unraisablehook__(found)
 
 
 def storage_reason(error: Exception) -> str | None:

@@ -1,6 +1,7 @@
 """Files that are either whole or not there, and JSON that is either good or named."""
 
 import glob
+import hashlib
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from common_tf.errors import UserError
 WRITING = ".writing-"
 """How names of files begin that are not yet whole."""
 
+_LONGEST_TAIL, _LONGEST_ENDINGS = 220, 24
 _LIVE: set[Path] = set()
 
 
@@ -29,13 +31,29 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         Whatever ``write`` raises; the temporary file is removed and an older file at ``path`` is untouched.
     """
     path = Path(path)
-    temporary = path.with_name(f"{WRITING}{os.getpid()}-{path.name}")
+    temporary = unfinished_name(path)
     try:
         write(temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def unfinished_name(path: Path) -> Path:
+    """Where something is written before it gets its name: beside it, by this process, with the same endings.
+
+    A name that is as long as a name may be would not fit behind a beginning of its own; a hash of it does.
+    """
+    return path.with_name(f"{WRITING}{os.getpid()}-{_tail(path.name)}")
+
+
+def _tail(name: str) -> str:
+    if len(os.fsencode(name)) <= _LONGEST_TAIL:
+        return name
+    endings = "".join(Path(name).suffixes[-2:])
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return digest + (endings if len(endings) <= _LONGEST_ENDINGS else Path(name).suffix[-_LONGEST_ENDINGS:])
 
 
 @contextmanager
@@ -50,9 +68,9 @@ def staged_folder(output: Path, *, first: str = "") -> Iterator[Path]:
     output.parent.mkdir(parents=True, exist_ok=True)
     # Where the folder is there, inside it: it may be another disk than what is above it, or a link.
     hidden = f"{WRITING}{os.getpid()}"
-    staging = output / hidden if output.exists() else output.with_name(f"{hidden}-{output.name}")
+    staging = output / hidden if output.exists() else unfinished_name(output)
     remove_unfinished(output, f"{WRITING}*")
-    remove_unfinished(output.parent, f"{WRITING}*-{glob.escape(output.name)}")
+    remove_unfinished(output.parent, f"{WRITING}*-{glob.escape(_tail(output.name))}")
     moving = False
     try:
         staging.mkdir()

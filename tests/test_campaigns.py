@@ -4,6 +4,8 @@ import random
 
 import pytest
 
+from tests.campaigns import resources
+from tests.campaigns.kills import TASKS
 from tests.campaigns.mutations import KINDS, attack, mutate
 
 _SLOW = {"translator records", "translator weights", "detector", "detector records", "records"}
@@ -24,3 +26,10 @@ def test_changes_change_and_follow_from_the_seed():
     made = [mutate(content, random.Random(seed)) for seed in range(60)]
     assert made == [mutate(content, random.Random(seed)) for seed in range(60)]
     assert sum(one != content for one in made) > 50 and len({len(one) for one in made}) > 10
+
+
+@pytest.mark.more
+def test_what_a_machine_lacks_is_a_line():
+    """A translation on full and locked disks, with few files, long names, and twice at once."""
+    found = resources.attack(TASKS["translation"], mounts=resources.can_mount())
+    assert len(found) >= 3 and not [words for words in found.values() if words.startswith("LOST")], found

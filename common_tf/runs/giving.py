@@ -19,7 +19,7 @@ import yaml
 
 from common_tf.command_line import run_script
 from common_tf.errors import UserError
-from common_tf.files import WRITING, read_json
+from common_tf.files import read_json, unfinished_name
 from common_tf.pictures.preparation import PREPARATION_FILE
 from common_tf.runs.config import read_config_file
 from common_tf.runs.folder import CONFIG_FILE
@@ -51,7 +51,7 @@ def give_away(run: Path, target: Path) -> None:
     files = _weights_files(run)
     config = without_places(read_config_file(run / CONFIG_FILE))
     target.parent.mkdir(parents=True, exist_ok=True)
-    made = target.with_name(f"{WRITING}{os.getpid()}-{target.name}")
+    made = unfinished_name(target)
     try:
         (made / "weights").mkdir(parents=True)
         for name in _KEPT:

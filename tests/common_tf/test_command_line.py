@@ -1,4 +1,5 @@
 import errno
+import sys
 
 import pytest
 import tensorflow as tf
@@ -39,3 +40,32 @@ def test_other_ends(capsys):
     assert run_script(_raise(KeyboardInterrupt())) == 130
     with pytest.raises(ZeroDivisionError):
         run_script(_raise(ZeroDivisionError()))
+
+
+def test_what_a_full_disk_leaves_behind_is_not_said_twice(capsys, monkeypatch):
+    """h5py complains once more when the file is let go of; anything else that cannot be raised is still shown."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+
+    class Held:
+        def __init__(self, error):
+            self.error = error
+
+        def __del__(self):
+            raise self.error
+
+    def main(_):
+        held = Held(RuntimeError("Can't decrement id ref count (errno = 28, 'No space left on device')"))
+        del held
+        raise OSError(28, "No space left on device", "x.h5")
+
+    assert run_script(main, []) == 2
+    assert (
+        capsys.readouterr().err == "error: x.h5: no space left on the disk; free some and run the same command again\n"
+    )
+
+    def other(_):
+        held = Held(RuntimeError("a bug"))
+        del held
+
+    assert run_script(other, []) == 0
+    assert "a bug" in capsys.readouterr().err

@@ -47,6 +47,26 @@ def test_the_temporary_name_keeps_the_ending(tmp_path):
     assert seen[0].endswith("a.weights.h5") and seen[0] != "a.weights.h5"
 
 
+def test_names_as_long_as_a_name_may_be(tmp_path):
+    """Also while they are written, and what a killed writer left of them is found."""
+    file = tmp_path / ("ü" * 120 + "n" * 8 + ".nii.gz")
+    assert len(os.fsencode(file.name)) == 255
+    seen = []
+    replace_file(file, lambda place: (seen.append(place.name), place.write_text("whole")))
+    assert file.read_text() == "whole" and seen[0].endswith(".nii.gz") and len(os.fsencode(seen[0])) <= 255
+    folder = tmp_path / ("f" * 255)
+    with staged_folder(folder) as staging:
+        (staging / "a").write_text("1")
+    assert (folder / "a").read_text() == "1"
+    other = tmp_path / ("g" * 255)
+    with staged_folder(other) as staging:
+        left = tmp_path / staging.name.replace(str(os.getpid()), "99999999")
+    left.mkdir()
+    (other).rmdir()
+    with staged_folder(other):
+        assert not left.exists()
+
+
 def test_json_never_holds_nan_or_infinity(tmp_path):
     value = {
         "a": float("nan"),
