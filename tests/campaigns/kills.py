@@ -27,6 +27,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+OUTPUT = "campaign-out"
+"""The last name of every output: unlike any word that stands in one."""
+
 ROOT = Path(__file__).resolve().parents[2]
 _TIMES = re.compile(r"seconds|minutes|_s$|time|date|created|command|pid")
 _TINY = ("--image-size", "64", "--set", "phantoms=16", "--save-every-steps", "3", "--steps", "12")
@@ -95,7 +98,8 @@ def contents(folder: Path) -> dict[str, str]:
             continue
         if place.name in ("environment.json", "status.json", "checkpoint", "run.lock") or "checkpoints" in place.parts:
             continue  # the machine and the clock; the state is compared as the weights that come of it
-        content = _content(file).replace(str(folder).encode(), b"OUT")  # a report names its own folder
+        # A report names its own folder, by the whole path or by its last name.
+        content = _content(file).replace(str(folder).encode(), b"OUT").replace(folder.name.encode(), b"OUT")
         found[place.as_posix()] = hashlib.sha256(content).hexdigest()
     return found
 
@@ -153,13 +157,13 @@ def attack(name: str, task: Task, kills: int, dice: random.Random, keep: Path | 
         known = inputs(base)
         environment = {**os.environ, "CT_MRI_CACHE": str(base / "cache"), "CT_MRI_EVALUATION_CACHE": str(base / "eval")}
         began = time.monotonic()
-        whole = _start(task, base / "whole", known, environment)
+        whole = _start(task, base / "whole" / OUTPUT, known, environment)
         _, error = whole.communicate()
         if whole.returncode:
             raise RuntimeError(f"{name}: undisturbed it ends with {whole.returncode}: {error}")
-        seconds, wanted = time.monotonic() - began, contents(base / "whole")
+        seconds, wanted = time.monotonic() - began, contents(base / "whole" / OUTPUT)
         while found["kills"] < kills:
-            out = base / "killed"
+            out = base / "killed" / OUTPUT
             shutil.rmtree(out, ignore_errors=True)
             for _ in range(50):
                 process = _start(task, out, known, environment)
@@ -183,7 +187,7 @@ def attack(name: str, task: Task, kills: int, dice: random.Random, keep: Path | 
                 print(f"{name}: {reason}", flush=True)
                 if keep is not None:
                     shutil.copytree(out, keep / f"{name}-{found['ends']}", dirs_exist_ok=True)
-                    shutil.copytree(base / "whole", keep / f"{name}-whole", dirs_exist_ok=True)
+                    shutil.copytree(base / "whole" / OUTPUT, keep / f"{name}-whole", dirs_exist_ok=True)
     return found
 
 

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.campaigns.kills import ROOT, TASKS, Task, contents, inputs
+from tests.campaigns.kills import OUTPUT, ROOT, TASKS, Task, contents, inputs
 
 _FILLED = (0.0, 0.2, 0.5, 0.8, 0.97)
 _FILES = 64
@@ -55,10 +55,10 @@ class _Attack:
     def __init__(self, task: Task, base: Path):
         self._task, self._base, self._known = task, base, inputs(base)
         self._environment = {**os.environ, "CT_MRI_CACHE": str(base / "cache")}
-        code, error = self._run(base / "whole")
+        code, error = self._run(base / "whole" / OUTPUT)
         if code:
             raise RuntimeError(f"undisturbed it ends with {code}: {error}")
-        self._wanted = contents(base / "whole")
+        self._wanted = contents(base / "whole" / OUTPUT)
         every = [file for file in (base / "whole").rglob("*") if file.is_file()]
         self._kilobytes = sum(-(-file.stat().st_size // 4096) * 4 for file in every)
 
@@ -98,11 +98,11 @@ class _Attack:
             place = self._base / "disk"
             place.mkdir(exist_ok=True)
             with _disk(place, f"{max(32, int(share * self._kilobytes))}k"):
-                refused += self._checked(*self._run(place / "out")) == 2
+                refused += self._checked(*self._run(place / OUTPUT)) == 2
                 subprocess.run(["mount", "-o", "remount,size=4g", str(place)], check=True, capture_output=True)
-                if self._checked(*self._run(place / "out")):
+                if self._checked(*self._run(place / OUTPUT)):
                     raise Lost(f"with room again it is refused (full at {share:.0%})")
-                self._same(place / "out")
+                self._same(place / OUTPUT)
         return f"{refused} of {len(_FILLED)} refused, all went on"
 
     def read_only(self) -> str:
@@ -111,13 +111,13 @@ class _Attack:
         place.mkdir()
         with _disk(place, "64m"):
             subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True, capture_output=True)
-            if not self._checked(*self._run(place / "out")):
+            if not self._checked(*self._run(place / OUTPUT)):
                 raise Lost("ends well where nothing can be written")
         return "refused"
 
     def few_files(self) -> str:
         """So many files may be open."""
-        out = self._base / "few"
+        out = self._base / "few" / OUTPUT
         code = self._checked(*self._run(out, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))))
         if not code:
             self._same(out)
@@ -133,7 +133,7 @@ class _Attack:
 
     def two_at_once(self) -> str:
         """The same command twice; one of them at least ends well, and then all is as if there had been one."""
-        out = self._base / "both"
+        out = self._base / "both" / OUTPUT
         processes = [self._start(out) for _ in range(2)]
         ends = [(process.communicate(timeout=_SECONDS)[1], process.returncode) for process in processes]
         codes = [self._checked(code, error) for error, code in ends]
