@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import gc
 import os
 import signal
 import sys
@@ -33,6 +34,13 @@ def run_script(main: Callable[[Sequence[str] | None], None], argv: Sequence[str]
         and stays an exception, so that Python prints its traceback and exits with 1.
     """
     sys.unraisablehook = _unraisable
+    code = _code(main, argv)
+    if code:
+        gc.collect()  # what an error held goes now: at the end of Python, nobody would keep its complaints back
+    return code
+
+
+def _code(main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None) -> int:
     try:
         main(argv)
     except UserError as error:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from common_tf.backbones import NetworkSpec, backbones, build_network
 from common_tf.errors import UserError
-from common_tf.files import plain, read_json, replace_file, replace_json
-from common_tf.runs.weights import load_into
+from common_tf.files import plain, read_json, replace_json
+from common_tf.runs.weights import load_into, write_network
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -38,7 +38,7 @@ def save_detector(run: Path, network: "tf.keras.Model", spec: NetworkSpec, *, st
     """Saves a detector's network. The record is replaced last, so that a reader finds a whole set at any time."""
     weights = Path(run) / MODEL_FILE
     name = f"detector-{step:07d}.weights.h5"
-    replace_file(weights.with_name(name), lambda path: network.save_weights(str(path)))
+    write_network(weights.with_name(name), network)
     replace_json(weights, {"format": _FORMAT, "network": asdict(spec), "weights": name})
     for old in weights.parent.iterdir():
         if old.name.startswith("detector-") and old.name.endswith(".weights.h5") and old.name != name:

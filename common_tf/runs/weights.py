@@ -1,7 +1,10 @@
 """Inference weights beside a run's checkpoints: framework-neutral, ``best`` and ``last``."""
 
+import errno
+import math
+import os
+import shutil
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ _MEND = {
     "best": "remove it, and the last weights are taken",
     "last": "continue the run, which writes it again",
 }
+_BESIDE, _AROUND = 4096, 1 << 16  # what HDF5 writes around an array, and around all of them, at most
 WEIGHTS_ENDING = ".weights.h5"
 """Of files that Keras reads as arrays by the layers they belong to."""
 
@@ -34,15 +38,26 @@ def save_weights(folder: Path, kind: str, networks: Mapping[str, tf.keras.Model]
     weights.mkdir(exist_ok=True)
     names = {name: f"{kind}-{record['step']:07d}-{name}.weights.h5" for name in networks}
     for name, network in networks.items():
-        replace_file(weights / names[name], partial(_write, network))
+        write_network(weights / names[name], network)
     replace_json(weights / f"{kind}.json", {**record, "files": names})
     for old in weights.iterdir():
         if old.name.startswith(f"{kind}-") and old.name.endswith(".weights.h5") and old.name not in names.values():
             old.unlink()
 
 
-def _write(network: tf.keras.Model, path: Path) -> None:
-    network.save_weights(str(path))
+def write_network(path: Path, network: tf.keras.Model) -> None:
+    """Writes a network's weights in one piece.
+
+    Asks for the room first: of a file that it could not finish for want of it, HDF5 complains with a traceback when the
+    file is let go of, or crashes at the end of Python.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    wanted = sum(4 * math.prod(variable.shape) + _BESIDE for variable in network.variables) + _AROUND
+    if shutil.disk_usage(path.parent).free < wanted:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    replace_file(path, lambda place: network.save_weights(str(place)))
 
 
 def weights_record(folder: Path) -> dict:

@@ -55,7 +55,7 @@ def test_what_a_full_disk_leaves_behind_is_not_said_twice(capsys, monkeypatch):
 
     def main(_):
         held = Held(RuntimeError("Can't decrement id ref count (errno = 28, 'No space left on device')"))
-        del held
+        held.itself = held  # a circle, which only the collector lets go of
         raise OSError(28, "No space left on device", "x.h5")
 
     assert run_script(main, []) == 2
