@@ -21,7 +21,7 @@ from common_tf.volumes.planes import PLANES
 from common_tf.volumes.slices import middle_slices
 from common_tf.volumes.volume import Volume
 from detector_tf.drawing import plt, save_figure
-from evaluation_tf.parts import Figure
+from evaluation_tf.parts import Card, Figure
 
 _COLUMNS = (
     Column("mae", "MAE, HU", "mean |error| over the head, unclipped (SynthRAD)", "lower", 1),
@@ -123,6 +123,30 @@ def planes_figure(
         f"{_ERROR_SHOWN:g} HU or more in white."
     )
     return Figure(file.name, caption, caption)
+
+
+def hounsfield_card(table: Table, count: int, *, title: str) -> Card:
+    """Good where the result is nearer than every floor; open where there is none.
+
+    Args:
+        table: of `hounsfield_table`.
+        count: patients.
+        title: the question.
+    """
+    result = next(row for row in table.rows if row.kind == "result")
+    floors = [row for row in table.rows if row.kind == "floor"]
+    good = bool(floors) and all(result.value("mae") < row.value("mae") for row in floors)
+    beside = ", ".join(f"{row.name.removeprefix('floor: ')} {row.value('mae'):.0f}" for row in floors)
+    verdict, words = ("good", "above all floors") if good else ("bad", "below a floor, see the table")
+    if not floors:
+        verdict, words = "open", "nothing to compare with"
+    return Card(
+        title=title,
+        value=f"{result.value('mae'):.0f} HU",
+        detail=f"n = {count} patients; {beside or 'one patient has no floors'}; lower is better",
+        verdict=verdict,
+        words=words,
+    )
 
 
 class ErrorDensity:

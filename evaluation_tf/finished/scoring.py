@@ -9,7 +9,7 @@ from common_tf.errors import UserError
 from common_tf.sources.folders import existing_folder
 from common_tf.volumes.files import VolumeListing, list_volumes
 from common_tf.volumes.volume import BadVolume
-from evaluation_tf.features import Extractor, named_extractors
+from evaluation_tf.features import named_extractors
 from evaluation_tf.finished.pictures import likeness_sections, pair_sections
 from evaluation_tf.finished.sides import FAKE, REAL
 from evaluation_tf.finished.volumes import volume_section
@@ -118,9 +118,8 @@ def _refuse_nested(folders: Mapping[str, Path]) -> None:
 def _picture_sections(
     request: FinishedRequest, folders: Mapping[str, Path], folder: ReportFolder, gaps: list[Gap]
 ) -> list[Section]:
-    found, reasons = named_extractors(request.inception_weights, request.extractor)
+    extractors, reasons = named_extractors(request.inception_weights, request.extractor)
     gaps += reasons
-    extractors: Sequence[Extractor] = found
     # What is quickly refused, such as a missing partner, comes first; likeness takes a minute and more.
     right = pair_sections(folders, request.windows, folder=folder) if request.paired else []
     if not request.paired:

@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.measurement.tables import Table
 from common_tf.pictures.head import head_mask
 from common_tf.progress import progress
 from common_tf.sources.source import listed
@@ -16,8 +15,15 @@ from common_tf.volumes.planes import slices_of, voxels_of
 from common_tf.volumes.resampling import indices_of, resampled
 from common_tf.volumes.volume import HOUNSFIELD, BadVolume, Volume, same_grid
 from common_tf.volumes.windows import AIR_BELOW
-from evaluation_tf.hounsfield import ErrorDensity, hounsfield_table, hounsfield_values, patient_table, planes_figure
-from evaluation_tf.parts import Card, Section
+from evaluation_tf.hounsfield import (
+    ErrorDensity,
+    hounsfield_card,
+    hounsfield_table,
+    hounsfield_values,
+    patient_table,
+    planes_figure,
+)
+from evaluation_tf.parts import Section
 
 _HEAD_WINDOW = -500.0, 500.0
 _LEAST_COVERED, _ASKED = 0.5, 20_000
@@ -81,7 +87,7 @@ def volume_section(real: Sequence[VolumeFile], fake: Sequence[VolumeFile], *, fi
             )
         )
     section.figures.append(density.figure(figures / "bland_altman.png", len(pairs)))
-    section.card = _card(section.tables[0], len(pairs))
+    section.card = hounsfield_card(section.tables[0], len(pairs), title="Are they right? MAE in the head")
     return section
 
 
@@ -160,20 +166,3 @@ def _covered(made: Volume, truth: Volume, mask: np.ndarray) -> float:
 def _sum_and_count(volume: Volume, mask: np.ndarray) -> tuple[float, float]:
     inside = volume.voxels[mask].astype(np.float64)
     return float(inside.sum()), float(inside.size)
-
-
-def _card(table: Table, count: int) -> Card:
-    result = next(row for row in table.rows if row.key == "fake")
-    floor = table.row("mean")
-    verdict, words, beside = "open", "one patient has no floor", ""
-    if floor is not None:
-        good = result.value("mae") < floor.value("mae")
-        verdict, words = ("good", "above the floor") if good else ("bad", "below the floor, see the table")
-        beside = f"; mean HU of the other patients {floor.value('mae'):.0f}"
-    return Card(
-        title="Are they right? MAE in the head",
-        value=f"{result.value('mae'):.0f} HU",
-        detail=f"n = {count} patients{beside}; lower is better",
-        verdict=verdict,
-        words=words,
-    )

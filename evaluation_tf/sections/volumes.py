@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.measurement.tables import Table
 from common_tf.progress import progress
 from common_tf.sources.volume_pairs import LoadedPair, VolumePair
 from common_tf.volumes.planes import slices_of
@@ -13,8 +12,15 @@ from common_tf.volumes.volume import BadVolume, Volume
 from common_tf.volumes.windows import head_range, is_ct
 from cyclegan_tf.volume_translation import best_possible, translate_volume
 from evaluation_tf.context import Context
-from evaluation_tf.hounsfield import ErrorDensity, hounsfield_table, hounsfield_values, patient_table, planes_figure
-from evaluation_tf.parts import Card, Figure, Gap, Section
+from evaluation_tf.hounsfield import (
+    ErrorDensity,
+    hounsfield_card,
+    hounsfield_table,
+    hounsfield_values,
+    patient_table,
+    planes_figure,
+)
+from evaluation_tf.parts import Figure, Gap, Section
 from evaluation_tf.translations import Translations
 
 ORDER = 22
@@ -67,7 +73,7 @@ def build(context: Context) -> Section | None:
     for word, index in {"median": order[len(order) // 2], "worst": order[-1]}.items():
         section.figures.append(_planes(context, outputs, pairs[index], word, source, target))
     section.figures.append(density.figure(context.figures / "bland_altman.png", len(pairs)))
-    section.card = _card(section.tables[0], len(pairs))
+    section.card = hounsfield_card(section.tables[0], len(pairs), title="Is the synthetic CT right? MAE in the head")
     return section
 
 
@@ -124,21 +130,4 @@ def _planes(context: Context, outputs: Translations, pair: VolumePair, word: str
         truth=one.truth,
         made=_translated(outputs, one, source, target, pair),
         mask=one.mask,
-    )
-
-
-def _card(table: Table, count: int) -> Card:
-    result = next(row for row in table.rows if row.key == "translator")
-    floors = [row for row in table.rows if row.kind == "floor"]
-    good = bool(floors) and all(result.value("mae") < row.value("mae") for row in floors)
-    beside = ", ".join(f"{row.name.removeprefix('floor: ')} {row.value('mae'):.0f}" for row in floors)
-    verdict, words = ("good", "above all floors") if good else ("bad", "below a floor, see the table")
-    if not floors:
-        verdict, words = "open", "nothing to compare with"
-    return Card(
-        title="Is the synthetic CT right? MAE in the head",
-        value=f"{result.value('mae'):.0f} HU",
-        detail=f"n = {count} patients; {beside or 'one patient has no floors'}; lower is better",
-        verdict=verdict,
-        words=words,
     )
