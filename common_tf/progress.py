@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
@@ -37,12 +37,41 @@ def progress(items: Iterable[Item], *, total: int, words: str) -> Iterator[Item]
         total: how many there are.
         words: what is being done.
     """
+    with _counting(total, words) as add:
+        for item in items:
+            yield item
+            add(1)
+
+
+def progress_in_parts(items: Sequence[Item], *, size: int, words: str) -> Iterator[tuple[int, Sequence[Item]]]:
+    """Passes items on some at a time; what is shown counts items, as `progress` does.
+
+    Args:
+        items: to pass on.
+        size: most of a part.
+        words: what is being done.
+
+    Yields:
+        The number of a part's first item, and the part.
+    """
+    with _counting(len(items), words) as add:
+        for start in range(0, len(items), size):
+            part = items[start : start + size]
+            yield start, part
+            add(len(part))
+
+
+@contextmanager
+def _counting(total: int, words: str) -> Iterator[Callable[[int], None]]:
     began = said = time.monotonic()
     terminal = sys.stderr.isatty()
+    count = 0
     with tqdm(total=total, desc=words, disable=not terminal, delay=2, leave=False, dynamic_ncols=True) as bar:
-        for count, item in enumerate(items, start=1):
-            yield item
-            bar.update()
+
+        def add(number: int) -> None:
+            nonlocal count, said
+            count += number
+            bar.update(number)
             if (listener := _LISTENER.get()) is not None:
                 listener(words, count, total)
             now = time.monotonic()
@@ -50,6 +79,8 @@ def progress(items: Iterable[Item], *, total: int, words: str) -> Iterator[Item]
                 left = tqdm.format_interval((total - count) * (now - began) / count)
                 print(f"{words}: {count} of {total}, {left} left", flush=True)
                 said = now
+
+        yield add
 
 
 class TrainingProgress:

@@ -12,7 +12,7 @@ from common_tf.pictures.head import head_mask, unlike_a_head
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.readers import FileFacts, read_file
-from common_tf.progress import progress
+from common_tf.progress import progress_in_parts
 from common_tf.sources.inputs import picture_inputs, unlike_lines
 from common_tf.sources.listing import SHEET_FILE, TABLE_FILE
 from cyclegan_tf.inference import TrainedTranslator
@@ -70,9 +70,7 @@ def _write_translations(
     sheet: list[tuple[np.ndarray, np.ndarray]] = []
     unlike: dict[str, str] = {}
     own = translator.preparations[domain]
-    starts = range(0, len(paths), _FILES_AT_ONCE)
-    for start in progress(starts, total=len(starts), words="translating"):
-        part = paths[start : start + _FILES_AT_ONCE]
+    for start, part in progress_in_parts(paths, size=_FILES_AT_ONCE, words="translating"):
         pictures = [read_file(path, may_be_constant=True)[0] for path in part]
         # Found once, for the frames of the squares and to say whether it is one.
         heads = [head_mask(own.ranged(picture).scaled()) for picture in pictures]

@@ -1,5 +1,6 @@
 """The figures that choose the best checkpoint, and the sample grids."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,8 +76,9 @@ class Validation:
     The figures are computed on the weights that inference uses. Whether the output looks like the other domain would
     alone reward a translator that ignores its input, so the cycle's error and the agreement of edges are added, each in
     units of how far chance moves it on these slices, so that none outweighs the others by its scale. A system that
-    learns from pairs is judged by the truth. With fewer than ten slices a kernel distance says nothing, and the texture
-    distance stands in. Of pairs beside, those held out for validation are measured and do not choose: they are few.
+    learns from pairs is judged by the truth. With fewer than ten different slices a kernel distance says nothing, and
+    the texture distance stands in. Of pairs beside, those held out for validation are measured and do not choose: they
+    are few.
 
     Attributes:
         figure: what ``score`` is, in words.
@@ -88,7 +90,7 @@ class Validation:
         self._directions = tuple(networks)
         self._config = config
         self._slices = {letter: self._squares(data, domain) for letter, domain in (("a", data.a), ("b", data.b))}
-        counts = [len(images) for one in self._slices.values() for images in (one.real, one.training)]
+        counts = [len(_distinct(images)) for one in self._slices.values() for images in (one.real, one.training)]
         self._by = "texture" if min(counts) < kernel.MINIMUM_IMAGES else config.validation.choose_by
         self._has_cycle = translator.has_cycle
         self._kind = "paired" if data.paired else f"{'cycle' if translator.has_cycle else 'edges'} {self._by}"
@@ -180,14 +182,15 @@ class Validation:
         units = {}
         for there in self._directions:
             source, target = SIDES[there]
-            given = self._slices[source]
+            chosen = _distinct(self._slices[source].real)  # a copy beside a copy is no measure of chance
+            given, masks = self._slices[source].real[chosen], self._slices[source].masks[chosen]
             training = lite0_embedding()(self._slices[target].training)
             likeness = kernel.kernel_distance(self._real_features(target), training)
-            far = np.roll(given.real, len(given.real) // 2, axis=0)
+            far = np.roll(given, len(given) // 2, axis=0)
             units[there] = _Units(
                 kid=1000 * likeness["standard_deviation"],
-                cycle=_deviation(mae(given.real, np.broadcast_to(given.real.mean(axis=0), given.real.shape))),
-                edges=_deviation(edge_agreement(given.real, far, mask=given.masks)),
+                cycle=_deviation(mae(given, np.broadcast_to(given.mean(axis=0), given.shape))),
+                edges=_deviation(edge_agreement(given, far, mask=masks)),
             )
         return units
 
@@ -223,6 +226,14 @@ def slices_in(images: np.ndarray) -> np.ndarray:
 def middle_of(images: np.ndarray) -> np.ndarray:
     """A slice of each image for people: itself, or the middle of a cube."""
     return images if images.ndim == 3 else images[:, images.shape[1] // 2]
+
+
+def _distinct(images: np.ndarray) -> list[int]:
+    """Numbers of the images that are no copy of an earlier one."""
+    first: dict[bytes, int] = {}
+    for number, image in enumerate(images):
+        first.setdefault(hashlib.sha256(image.tobytes()).digest(), number)
+    return list(first.values())
 
 
 def _deviation(values: np.ndarray) -> float:

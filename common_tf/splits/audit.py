@@ -85,7 +85,10 @@ def contrast_finding(files: Sequence[Scan], label: str, low: float, high: float)
 
 
 def _names(files, chosen) -> tuple:
-    return tuple(file.name.rsplit("/", 1)[-1] for file, yes in zip(files, chosen) if yes)
+    """By their last names, where no two of all files share one; else by their whole ones."""
+    last = [file.name.rsplit("/", 1)[-1] for file in files]
+    alone = Counter(last)
+    return tuple(short if alone[short] == 1 else file.name for file, short, yes in zip(files, last, chosen) if yes)
 
 
 def _duplicates(files, groups, label, of):

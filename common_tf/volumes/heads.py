@@ -9,7 +9,7 @@ from common_tf.pictures.geometry import BLANK_EXTENT, head_extent
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.preparation import Preparation, usual_extent
-from common_tf.progress import progress
+from common_tf.progress import progress_in_parts
 from common_tf.volumes.planes import Slices
 from common_tf.volumes.slices import picture_of
 from common_tf.volumes.volume import BadVolume
@@ -45,9 +45,8 @@ class HeadSlices:
         Args:
             words: what is done with them, for the progress.
         """
-        starts = range(0, len(self.found), _AT_ONCE)
-        for start in progress(starts, total=len(starts), words=words):
-            yield self.found[start : start + _AT_ONCE].tolist()
+        for _, part in progress_in_parts(self.found.tolist(), size=_AT_ONCE, words=words):
+            yield list(part)
 
     def picture(self, number: int) -> Picture:
         """A slice with its head."""

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from common_tf import progress as module
-from common_tf.progress import TrainingProgress, progress
+from common_tf.progress import TrainingProgress, progress, progress_in_parts
 
 
 @pytest.fixture
@@ -26,6 +26,18 @@ def test_long_work_says_a_line_in_ten_seconds(capsys, clock):
     assert capsys.readouterr().out.splitlines() == [
         "looking at the files: 2 of 6, 00:24 left",
         "looking at the files: 4 of 6, 00:12 left",
+    ]
+
+
+def test_parts_are_counted_by_what_they_hold(capsys, clock):
+    parts = []
+    for start, part in progress_in_parts("abcdefg", size=3, words="translating"):
+        parts.append((start, part))
+        clock[0] += 12
+    assert parts == [(0, "abc"), (3, "def"), (6, "g")]
+    assert capsys.readouterr().out.splitlines() == [
+        "translating: 3 of 7, 00:16 left",
+        "translating: 6 of 7, 00:04 left",
     ]
 
 

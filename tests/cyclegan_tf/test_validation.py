@@ -17,17 +17,17 @@ _HEADS = [draw_phantom(seed, size=64) for seed in range(24)]
 
 
 class _Data:
-    """Twelve drawn heads to train on and twelve to validate on."""
+    """Twelve drawn heads to train on and twelve to validate on, or fewer, each some times over."""
 
     pairs = None
     a, b = SimpleNamespace(name="CT"), SimpleNamespace(name="MRI")
 
-    def __init__(self, paired=False):
-        self.paired = paired
+    def __init__(self, paired=False, *, different=12, times=1):
+        self.paired, self._different, self._count = paired, different, different * times
 
     def some(self, domain, split, most, config):
         first = 0 if split == "train" else 12
-        chosen = [first + index for index in spread(12, most)]
+        chosen = [first + index % self._different for index in spread(self._count, most)]
         images = [quantise(getattr(_HEADS[i], domain.name.lower())) for i in chosen]
         return PreparedSlices(np.stack(images), np.stack([_HEADS[i].head for i in chosen]))
 
@@ -36,7 +36,7 @@ class _Data:
 def validation(monkeypatch):
     """Of a translator that does something to images, given by direction."""
 
-    def make(change, *, has_cycle=True, paired=False, **options):
+    def make(change, *, has_cycle=True, data=None, **options):
         class Array:
             def __init__(self, networks, channels):
                 self._networks = networks
@@ -47,7 +47,7 @@ def validation(monkeypatch):
         monkeypatch.setattr("cyclegan_tf.validation.ArrayTranslator", Array)
         translator = SimpleNamespace(inference_networks=lambda: dict(zip(DIRECTIONS, change)), has_cycle=has_cycle)
         config = make_config({"image_size": 64, **options})
-        return Validation(translator, config, _Data(paired))
+        return Validation(translator, config, data or _Data())
 
     return make
 
@@ -109,7 +109,16 @@ def test_few_slices_and_those_who_ask_for_it_are_judged_by_texture(validation):
         assert figures["score"] == pytest.approx(np.mean(parts))
 
 
+def test_copies_are_no_measure_of_chance(validation):
+    """Half a turn of slices that repeat brings each before its copy, whose edges agree in all."""
+    same = (lambda image: image, lambda image: image)
+    twice = validation(same, data=_Data(times=2))
+    assert twice.figures()["score"] > 0 and min(twice._units["a_to_b"]) > 0
+    few = validation(same, data=_Data(different=3, times=8))
+    assert "Wasserstein" in few.figure and np.isfinite(few.figures()["score"])
+
+
 def test_pairs_are_judged_by_their_truth(validation):
     there, back = (_known(sides) for sides in (("ct", "mri"), ("mri", "ct")))
-    right = validation((lambda image: _right(image, there), lambda image: _right(image, back)), paired=True)
+    right = validation((lambda image: _right(image, there), lambda image: _right(image, back)), data=_Data(paired=True))
     assert right.figures()["score"] == pytest.approx(0.0, abs=2e-3)

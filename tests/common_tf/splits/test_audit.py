@@ -50,6 +50,14 @@ def test_a_stray_is_suspected_by_what_the_other_groups_look_like(scans):
     assert [finding.files for finding in suspects if finding.text.startswith("MRI")] == [("59.png",)]
 
 
+def test_files_of_one_name_are_named_by_their_folders(scans):
+    files = [scan_picture(*scans["mri", 0], name=f"p{n}/slice.png", label="MRI") for n in range(2)]
+    files += _files(scans, [("MRI", "mri", 0)])
+    found = audit(files, np.zeros(3, int), ["train", "test", "validation"])
+    leaks = {finding.topic: finding.files for finding in found if finding.severity == "leak"}
+    assert leaks == {"leak, test": ("p1/slice.png",), "leak, validation": ("0.png",)}
+
+
 def test_leaks_of_each_side_are_counted(scans):
     files = _files(scans, [("MRI", "mri", seed) for seed in range(6)])
     groups = np.array([0, 0, 0, 1, 1, 2])
