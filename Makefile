@@ -62,9 +62,7 @@ test-all: $(INSTALLED)
 # Attempts to break it on purpose: damaged files by the thousand, SIGKILLs by the hundred, full disks. Two hours on two cores.
 campaign: $(INSTALLED)
 	$(SAY)
-	$(BIN)/python -m tests.campaigns.mutations
-	$(BIN)/python -m tests.campaigns.kills
-	$(BIN)/python -m tests.campaigns.resources
+	$(BIN)/python -m tests.campaigns
 
 test-other: $(INSTALLED)
 	$(SAY)

@@ -27,6 +27,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from tests.campaigns.page import Found, add_record_flag, finish
+
 OUTPUT = "campaign-out"
 """The last name of every output: unlike any word that stands in one."""
 
@@ -145,13 +147,14 @@ def _start(task: Task, out: Path, known: dict[str, str], environment: dict[str, 
     )
 
 
-def attack(name: str, task: Task, kills: int, dice: random.Random, keep: Path | None) -> dict[str, int]:
+def attack(name: str, task: Task, kills: int, dice: random.Random, keep: Path | None) -> Found:
     """Kills a task so many times.
 
     Returns:
-        How many ``kills`` there were, how many folders they ended in, and how many ``lost`` ones.
+        How many kills there were, and how many of the folders that they ended in were lost.
     """
-    found = {"kills": 0, "ends": 0, "lost": 0}
+    killed, ends = 0, 0
+    losses: list[str] = []
     with tempfile.TemporaryDirectory(prefix="campaign-kills-") as place:
         base = Path(place)
         known = inputs(base)
@@ -162,33 +165,31 @@ def attack(name: str, task: Task, kills: int, dice: random.Random, keep: Path | 
         if whole.returncode:
             raise RuntimeError(f"{name}: undisturbed it ends with {whole.returncode}: {error}")
         seconds, wanted = time.monotonic() - began, contents(base / "whole" / OUTPUT)
-        while found["kills"] < kills:
+        while killed < kills:
             out = base / "killed" / OUTPUT
             shutil.rmtree(out, ignore_errors=True)
             for _ in range(50):
                 process = _start(task, out, known, environment)
                 try:
                     # Half of the kills come late, where it trains and writes; once enough were made it may end.
-                    wait = seconds * dice.uniform(0.3, 1.1) if found["kills"] < kills else None
+                    wait = seconds * dice.uniform(0.3, 1.1) if killed < kills else None
                     _, error = process.communicate(timeout=wait)
                     break
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGKILL)
                     process.communicate()
-                    found["kills"] += 1
-            found["ends"] += 1
+                    killed += 1
+            ends += 1
             made = contents(out)
             other = sorted(file for file in {*wanted, *made} if wanted.get(file) != made.get(file))
             if process.returncode or other:
-                found["lost"] += 1
-                reason = (
-                    f"ends with {process.returncode}: {error.strip()}" if process.returncode else f"differs: {other}"
-                )
-                print(f"{name}: {reason}", flush=True)
+                ended = f"ends with {process.returncode}: {error.strip()}" if process.returncode else ""
+                losses.append(ended or f"differs: {other}")
+                print(f"{name}: {losses[-1]}", flush=True)
                 if keep is not None:
-                    shutil.copytree(out, keep / f"{name}-{found['ends']}", dirs_exist_ok=True)
+                    shutil.copytree(out, keep / f"{name}-{ends}", dirs_exist_ok=True)
                     shutil.copytree(base / "whole" / OUTPUT, keep / f"{name}-whole", dirs_exist_ok=True)
-    return found
+    return Found("kills", name, killed, len(losses), f"ended in {ends} folders", tuple(losses))
 
 
 def main() -> int:
@@ -198,16 +199,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), metavar="TASK")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for folders that differ")
+    add_record_flag(parser)
     arguments = parser.parse_args()
-    dice, total = random.Random(arguments.seed), {}
     each = -(-arguments.kills // len(arguments.tasks))
-    for name in arguments.tasks:
-        total[name] = attack(name, TASKS[name], each, dice, arguments.keep)
-        print(f"{name:14} {json.dumps(total[name])}", flush=True)
-    print(f"\n{'killed':14} {'kills':>6} {'ends':>6} {'lost':>6}")
-    for name, found in total.items():
-        print(f"{name:14} {found['kills']:6} {found['ends']:6} {found['lost']:6}")
-    return int(any(found["lost"] for found in total.values()))
+    found = [
+        attack(name, TASKS[name], each, random.Random(f"{arguments.seed} {name}"), arguments.keep)
+        for name in arguments.tasks
+    ]
+    return finish(found, arguments.record)
 
 
 if __name__ == "__main__":

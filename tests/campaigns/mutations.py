@@ -9,7 +9,7 @@ same, what was refused, and what was lost; a lost one is written to --keep, and 
 """
 
 import argparse
-import json
+import functools
 import random
 import resource
 import shutil
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -28,10 +28,13 @@ import numpy as np
 from PIL import Image
 
 from common_tf.errors import UserError
+from tests.campaigns.page import Found, add_record_flag, finish
 
 _SECONDS = 10
 _MORE_MEMORY = 2 * 2**30
 _SIDE = 64
+TINY_TRANSLATOR = ("--image-size", "64", "--set", "generator_filters=4", "--set", "discriminator_filters=4")
+TINY_DETECTOR = ("--image-size", "32", "--set", "filters=4", "--batch-size", "8")
 _STARTS = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0", b"MM\0*", b"BM", b"\x1f\x8b", b"PK\3\4"]
 _NUMBERS = [b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\0"]
 
@@ -78,16 +81,12 @@ def mutate(content: bytes, dice: random.Random) -> bytes:
         length = dice.randint(1, max(1, len(data) // 4))
         data[at : at + length] = bytes(min(length, len(data) - at))
     elif kind == 6:  # the start of something else
-        start = dice.choice(
-            [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0", b"MM\0*", b"BM", b"\x1f\x8b", b"PK\3\4"]
-        )
+        start = dice.choice(_STARTS)
         data[: len(start)] = start
     else:  # large numbers, where sizes and offsets stand
         if len(data) >= 4:
             place = dice.randrange(min(len(data) - 3, 400))
-            data[place : place + 4] = dice.choice(
-                [b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\0"]
-            )
+            data[place : place + 4] = dice.choice(_NUMBERS)
     return bytes(data)
 
 
@@ -134,44 +133,33 @@ def _volume(as_dicom: bool) -> Kind:
     return Kind(make, read)
 
 
-def _run(train: Callable[[Path], None], pattern: str, read: Callable[[Path], object]) -> Kind:
+def finished_run(train: Callable[[Path], None], pattern: str, read: Callable[[Path], object]) -> Kind:
     """Files of a finished run, which is trained once."""
-    made: dict[str, Path] = {}
+
+    @functools.cache
+    def trained() -> tempfile.TemporaryDirectory:
+        place = tempfile.TemporaryDirectory(prefix="campaign-run-")
+        with redirect_stdout(StringIO()):
+            train(Path(place.name) / "run")
+        return place
 
     def make(folder: Path) -> list[Path]:
-        if "run" not in made:
-            made["run"] = Path(tempfile.mkdtemp(prefix="campaign-run-"))
-            with redirect_stdout(StringIO()):
-                train(made["run"] / "run")
-        shutil.copytree(made["run"] / "run", folder / "run")
+        shutil.copytree(Path(trained().name) / "run", folder / "run")
         return sorted(file for file in (folder / "run").glob(pattern) if file.is_file())
 
     return Kind(make, lambda folder, file: read(folder / "run"))
 
 
-def _train_translator(run: Path) -> None:
+def train_tiny_translator(run: Path) -> None:
     import train_cyclegan
 
-    words = [
-        "--run",
-        str(run),
-        "--image-size",
-        "64",
-        "--steps",
-        "2",
-        "--set",
-        "phantoms=16",
-        "--set",
-        "generator_filters=4",
-    ]
-    train_cyclegan.main([*words, "--set", "discriminator_filters=4"])
+    train_cyclegan.main(["--run", str(run), *TINY_TRANSLATOR, "--steps", "2", "--set", "phantoms=16"])
 
 
-def _train_detector(run: Path) -> None:
+def train_tiny_detector(run: Path) -> None:
     import train_detector
 
-    words = ["--run", str(run), "--image-size", "32", "--steps", "2", "--set", "phantoms=40", "--set", "filters=4"]
-    train_detector.main([*words, "--batch-size", "8"])
+    train_detector.main(["--run", str(run), *TINY_DETECTOR, "--steps", "2", "--set", "phantoms=40"])
 
 
 def _load_translator(run: Path) -> object:
@@ -227,27 +215,31 @@ KINDS: dict[str, Kind] = {
     "bmp": _picture(".bmp"),
     "nifti": _volume(False),
     "dicom": _volume(True),
-    "checkpoint": _run(_save_checkpoints, "checkpoints/*", _restore),
-    "translator records": _run(_train_translator, "*.yaml", _load_translator),
-    "translator weights": _run(_train_translator, "weights/*", _load_translator),
-    "detector": _run(_train_detector, "weights/*", _load_detector),
-    "detector records": _run(_train_detector, "*.[jy][sa][om]*", _load_detector),
-    "records": _run(_train_detector, "*.[jc]s*", _read_records),
+    "checkpoint": finished_run(_save_checkpoints, "checkpoints/*", _restore),
+    "translator records": finished_run(train_tiny_translator, "*.yaml", _load_translator),
+    "translator weights": finished_run(train_tiny_translator, "weights/*", _load_translator),
+    "detector": finished_run(train_tiny_detector, "weights/*", _load_detector),
+    "detector records": finished_run(train_tiny_detector, "*.[jy][sa][om]*", _load_detector),
+    "records": finished_run(train_tiny_detector, "*.[jc]s*", _read_records),
 }
 
 
-def attack(name: str, kind: Kind, count: int, seed: int, keep: Path | None) -> Counter:
-    """Changes files of a kind and reads them.
+def damaged(make: Callable[[Path], list[Path]], count: int, dice: random.Random) -> Iterator[tuple[Path, Path]]:
+    """A folder of whole files but for one, so many times; it is there until the next is asked for.
 
-    Returns:
-        How many were ``read``, ``refused`` and ``lost``.
+    Args:
+        make: writes whole files into a folder and returns those that are changed.
+        count: how many times.
+        dice: what is changed, and how.
+
+    Yields:
+        The folder, and the file in it that was changed.
     """
-    dice, found = random.Random(f"{seed} {name}"), Counter()
     with tempfile.TemporaryDirectory() as place:
         original = Path(place) / "original"
         original.mkdir()
-        names = [file.relative_to(original) for file in kind.make(original)]
-        for number in range(count):
+        names = [file.relative_to(original) for file in make(original)]
+        for _ in range(count):
             folder = Path(place) / "attempt"
             shutil.copytree(original, folder)
             file = folder / dice.choice(names)
@@ -256,16 +248,24 @@ def attack(name: str, kind: Kind, count: int, seed: int, keep: Path | None) -> C
                 file.unlink()
                 file = file.with_suffix(dice.choice([".png", ".jpg", ".tif", ".dcm", ".nii", ".gz", ""]))
             file.write_bytes(content)
-            outcome = _attempt(kind, folder, file)
-            if outcome in ("read", "refused"):
-                found[outcome] += 1
-            else:
-                found["lost"] += 1
-                print(f"{name} {number}: {outcome}", flush=True)
-                if keep is not None:
-                    shutil.copytree(folder, keep / f"{name.replace(' ', '-')}-{number}", dirs_exist_ok=True)
+            yield folder, file
             shutil.rmtree(folder)
-    return found
+
+
+def attack(name: str, kind: Kind, count: int, seed: int, keep: Path | None) -> Found:
+    """Changes files of a kind and reads them."""
+    counts: Counter = Counter()
+    losses = []
+    for number, (folder, file) in enumerate(damaged(kind.make, count, random.Random(f"{seed} {name}"))):
+        outcome = _attempt(kind, folder, file)
+        counts[outcome] += 1
+        if outcome not in ("read", "refused"):
+            losses.append(f"{number}: {outcome}")
+            print(f"{name} {losses[-1]}", flush=True)
+            if keep is not None:
+                shutil.copytree(folder, keep / f"{name.replace(' ', '-')}-{number}", dirs_exist_ok=True)
+    words = f"{counts['read']} read, {counts['refused']} refused"
+    return Found("mutations", name, count, len(losses), words, tuple(losses))
 
 
 def _attempt(kind: Kind, folder: Path, file: Path) -> str:
@@ -300,20 +300,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), metavar="KIND")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what was lost")
+    add_record_flag(parser)
     arguments = parser.parse_args()
     import tensorflow as tf  # before the limit: its own memory does not count
 
     tf.zeros([1])
     used = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmSize"))) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (used + _MORE_MEMORY + 2 * 2**30, resource.RLIM_INFINITY))
-    total: dict[str, Counter] = {}
-    for name in arguments.kinds:
-        total[name] = attack(name, KINDS[name], arguments.count, arguments.seed, arguments.keep)
-        print(f"{name:20} {json.dumps(total[name])}", flush=True)
-    print(f"\n{'files':20} {'read':>6} {'refused':>8} {'lost':>6}")
-    for name, found in total.items():
-        print(f"{name:20} {found['read']:6} {found['refused']:8} {found['lost']:6}")
-    return int(any(found["lost"] for found in total.values()))
+    names = arguments.kinds
+    found = [attack(name, KINDS[name], arguments.count, arguments.seed, arguments.keep) for name in names]
+    return finish(found, arguments.record)
 
 
 if __name__ == "__main__":

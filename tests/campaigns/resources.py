@@ -3,9 +3,10 @@
     python -m tests.campaigns.resources [--tasks cyclegan detector ...]
 
 Each task of the campaign of kills is done undisturbed once, then on a disk that is full at several sizes (and again
-where there is room), in a folder that may not be written to, with 64 open files, with an output of 255 bytes, and
-twice at the same time in one folder. It may end well or with one line and exit code 2; nothing else, and once there is
-room it must end as it did undisturbed. Full and read-only disks are small ones in memory, which root alone may mount.
+where there is room), in a folder that may not be written to, with 64 open files, with an output of 255 bytes, twice at
+the same time in one folder, and with a clock that jumps. It may end well or with one line and exit code 2; nothing
+else, and once there is room it must end as it did undisturbed. Full and read-only disks are small ones in memory, which
+root alone may mount.
 """
 
 import argparse
@@ -16,15 +17,34 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.campaigns.kills import OUTPUT, ROOT, TASKS, Task, contents, inputs
+from tests.campaigns.page import Found, add_record_flag, finish
 
 _FILLED = (0.0, 0.2, 0.5, 0.8, 0.97)
 _FILES = 64
 _LONGEST = 255
 _SECONDS = 600
+
+
+_CLOCK = """
+import os, time
+
+_now, _now_ns, _began = time.time, time.time_ns, time.monotonic()
+_first, _then = map(int, os.environ["CAMPAIGN_CLOCK"].split())
+
+
+def _moved():
+    return _first if time.monotonic() - _began < 4 else _then
+
+
+time.time = lambda: _now() + _moved()
+time.time_ns = lambda: _now_ns() + _moved() * 10**9
+"""
+"""A module that Python imports at its start: it moves the clock, once at the start and again after four seconds."""
 
 
 class Lost(Exception):
@@ -55,19 +75,21 @@ class _Attack:
     def __init__(self, task: Task, base: Path):
         self._task, self._base, self._known = task, base, inputs(base)
         self._environment = {**os.environ, "CT_MRI_CACHE": str(base / "cache")}
+        began = time.monotonic()
         code, error = self._run(base / "whole" / OUTPUT)
+        self._seconds = time.monotonic() - began
         if code:
             raise RuntimeError(f"undisturbed it ends with {code}: {error}")
         self._wanted = contents(base / "whole" / OUTPUT)
         every = [file for file in (base / "whole").rglob("*") if file.is_file()]
         self._kilobytes = sum(-(-file.stat().st_size // 4096) * 4 for file in every)
 
-    def _start(self, out: Path, before: Callable[[], None] | None = None) -> subprocess.Popen:
+    def _start(self, out: Path, before: Callable[[], None] | None = None, **environment: str) -> subprocess.Popen:
         words = [{**self._known, "OUT": str(out)}.get(word, word) for word in self._task.words]
         return subprocess.Popen(
             [sys.executable, *words],
             cwd=ROOT,
-            env=self._environment,
+            env={**self._environment, **environment},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -142,22 +164,47 @@ class _Attack:
         self._same(out)
         return f"{codes.count(0)} ended well"
 
+    def clock_jumps(self) -> str:
+        """A clock that is days ahead, until it is killed, and then one that jumps back while it runs."""
+        place = self._base / "clock"
+        place.mkdir()
+        (place / "sitecustomize.py").write_text(_CLOCK)
+        known = {"PYTHONPATH": str(place)}
+        ahead = self._start(place / OUTPUT, CAMPAIGN_CLOCK="400000 400000", **known)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            ahead.communicate(timeout=self._seconds * 0.7)
+        ahead.kill()
+        ahead.communicate()
+        back = self._start(place / OUTPUT, CAMPAIGN_CLOCK="0 -400000", **known)
+        _, error = back.communicate(timeout=_SECONDS)
+        if self._checked(back.returncode, error):
+            raise Lost(f"is refused: {error.strip()[-600:]}")
+        self._same(place / OUTPUT)
+        return "ended well"
 
-def attack(task: Task, *, mounts: bool) -> dict[str, str]:
-    """What came of each attempt on a task, by its name; what was lost begins with ``LOST``."""
-    found = {}
+
+def attack(name: str, task: Task, *, mounts: bool) -> list[Found]:
+    """What came of each attempt on a task."""
+    found = []
     with tempfile.TemporaryDirectory(prefix="campaign-resources-") as place:
         one = _Attack(task, Path(place))
-        attempts = {"few files": one.few_files, "long name": one.long_name, "two at once": one.two_at_once}
+        attempts = {
+            "few files": one.few_files,
+            "long name": one.long_name,
+            "two at once": one.two_at_once,
+            "clock": one.clock_jumps,
+        }
         if mounts:
             attempts |= {"full disk": one.full_disk, "read-only": one.read_only}
-        for name, attempt in attempts.items():
+        for kind, attempt in attempts.items():
+            words, losses = "", []
             try:
-                found[name] = attempt()
+                words = attempt()
             except Lost as error:
-                found[name] = f"LOST {error}"
+                losses.append(str(error))
             except subprocess.TimeoutExpired:
-                found[name] = f"LOST not ended after {_SECONDS} s"
+                losses.append(f"not ended after {_SECONDS} s")
+            found.append(Found(kind, name, 1, len(losses), words, tuple(losses)))
             for item in Path(place).iterdir():
                 if item.name not in ("whole", "cache", "in", "pairs"):
                     shutil.rmtree(item, ignore_errors=True)
@@ -168,16 +215,15 @@ def main() -> int:
     """Parses the flags and prints the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), metavar="TASK")
+    add_record_flag(parser)
     arguments = parser.parse_args()
-    mounts, lost = can_mount(), 0
+    mounts = can_mount()
+    found = [one for name in arguments.tasks for one in attack(name, TASKS[name], mounts=mounts)]
     if not mounts:
-        print("full and read-only disks: not tried, for they cannot be mounted here (root alone may)")
-    for name in arguments.tasks:
-        for attempt, words in attack(TASKS[name], mounts=mounts).items():
-            print(f"{name:12} {attempt:12} {words}", flush=True)
-            lost += words.startswith("LOST")
-    print(f"{lost} lost")
-    return int(lost > 0)
+        found.append(
+            Found("full disk", "all", 0, 0, "not tried: a disk in memory cannot be mounted here (root alone may)")
+        )
+    return finish(found, arguments.record)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,96 @@
+"""Ten thousand slices of one name, each in a folder of its own: trained on, translated and judged, and none is lost.
+
+    python -m tests.campaigns.stems [--count 10000]
+
+The slices are links to a few drawn heads, so that nearly all are copies of each other too.
+"""
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.campaigns.kills import ROOT, inputs
+from tests.campaigns.mutations import TINY_DETECTOR, TINY_TRANSLATOR
+from tests.campaigns.page import Found, add_record_flag, finish
+
+_NAME = "slice.png"
+
+
+def _drawn(base: Path, count: int) -> dict[str, Path]:
+    """Half of the slices in ``trainA``, half in ``trainB``, and all of them in ``yes`` and ``no``."""
+    drawn = Path(inputs(base)["PAIRS"]) / "test"
+    for side, places in (("CT", ("pictures/trainA", "classes/no")), ("MRI", ("pictures/trainB", "classes/yes"))):
+        files = sorted((drawn / side).iterdir())
+        for number in range(count // 2):
+            for place in places:
+                folder = base / place / f"p{number}"
+                folder.mkdir(parents=True)
+                os.link(files[number % len(files)], folder / _NAME)
+    return {"pictures": base / "pictures", "classes": base / "classes"}
+
+
+def _rows(table: Path) -> int:
+    with table.open() as stream:
+        return len({tuple(row.items()) for row in csv.DictReader(stream)})
+
+
+def attack(count: int) -> list[Found]:
+    """Does each thing with so many slices."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="campaign-stems-") as place:
+        base = Path(place)
+        data = _drawn(base, count)
+        out = {name: base / name for name in ("translator", "detector", "translated", "judged")}
+        given = str(data["pictures"] / "trainA")
+        for name, words, table, wanted in (
+            (
+                "training",
+                ["train_cyclegan.py", "--data", data["pictures"], "--run", out["translator"], *TINY_TRANSLATOR],
+                out["translator"] / "manifest.csv",
+                count // 2 * 2,
+            ),
+            (
+                "translation",
+                ["translate.py", "--run", out["translator"], "--direction", "CT2MRI", "--input", given],
+                out["translated"] / "synthetic.csv",
+                count // 2,
+            ),
+            (
+                "detector",
+                ["train_detector.py", "--data", data["classes"], "--run", out["detector"], *TINY_DETECTOR],
+                out["detector"] / "manifest.csv",
+                count // 2 * 2,
+            ),
+            (
+                "verdicts",
+                ["train_detector.py", "--run", out["detector"], "--predict", given],
+                out["judged"] / "verdicts.csv",
+                count // 2,
+            ),
+        ):
+            more = ["--steps", "2"] if "--data" in words else ["--output", table.parent]
+            command = [sys.executable, *map(str, [*words, *more])]
+            environment = {**os.environ, "CT_MRI_CACHE": str(base / "cache")}
+            ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+            rows = _rows(table) if table.is_file() else 0
+            good = not ended.returncode and rows == wanted
+            loss = f"{rows} of {wanted} rows, ends with {ended.returncode}: {' '.join(ended.stderr.split())[-200:]}"
+            found.append(Found("one name", name, 1, int(not good), f"{rows} slices", () if good else (loss,)))
+    return found
+
+
+def main() -> int:
+    """Parses the flags and prints the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=10_000, help="slices (default: %(default)s)")
+    add_record_flag(parser)
+    arguments = parser.parse_args()
+    return finish(attack(arguments.count), arguments.record)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
