@@ -23,6 +23,7 @@ endif
 VENV := $(if $(filter $(LANE),$(USUAL)),.venv,.venv-$(LANE))
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(LANE)
+DOCUMENTED := $(VENV)/.installed-docs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/$(LANE).txt
 SAY := @echo "lane $(LANE), $$($(BIN)/python --version), in $(VENV)"
 
@@ -32,7 +33,7 @@ ON_KERAS := tests/test_lanes.py tests/common_tf/backbones tests/common_tf/runs $
   tests/cyclegan_tf/test_networks.py tests/cyclegan_tf/test_losses.py tests/cyclegan_tf/test_systems.py \
   tests/cyclegan_tf/test_projected.py tests/cyclegan_tf/test_start.py tests/detector_tf
 
-.PHONY: demo test test-more test-all test-other campaign test-suite lint bench clean
+.PHONY: demo site test test-more test-all test-other campaign test-suite lint bench clean
 
 demo: $(INSTALLED)
 	$(SAY)
@@ -48,8 +49,17 @@ test-suite: $(INSTALLED)
 	$(SAY)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not more'
 
+# The documents as a site, in site/index.html.
+site: $(DOCUMENTED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "open site/index.html"
+
+$(DOCUMENTED): $(INSTALLED)
+	$(PIP) -e '.[$(if $(filter addons,$(LANE)),addons$(comma))test,docs]'
+	touch $@
+
 # What takes longer: systems killed and continued, copies of the repository, real data, the other lane.
-test-more: $(INSTALLED)
+test-more: $(DOCUMENTED)
 	$(SAY)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'more and not most'
 	@$(if $(OTHER),$(MAKE) LANE=$(OTHER) PYTHON='$(PYTHON)' test-other,echo "the other lane wants Python 3.10 or 3.11: not run")

@@ -15,7 +15,7 @@ from common_tf.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
-    [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), *(REPOSITORY / "checkpoints").glob("*/*.md")]
+    [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "checkpoints").glob("*/*.md")]
 )
 _CONSOLE = dict(re.findall(r"(ctmri-\w+) = (\w+):run", (REPOSITORY / "setup.cfg").read_text()))
 _INLINE, _LINK = re.compile(r"`([^`\n]+)`"), re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
