@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from common_tf.errors import UserError
+from common_tf.forward import in_batches
 from common_tf.pictures.geometry import resize
 from common_tf.pictures.intensity import to_signed
 from common_tf.torch_file import read_torch_file
@@ -219,8 +220,9 @@ class Lite0Embedding:
 
         Images are resized with antialiasing and rounded to 8 bits, as those of files are.
         """
-        parts = [np.zeros((0, self.network.output.shape[-1]), np.float32)]
-        for start in range(0, len(images), _AT_ONCE):
-            squares = [np.round(resize(one * 255.0, SIDE, SIDE)) for one in images[start : start + _AT_ONCE]]
-            parts.append(self._function(to_signed(tf.constant(np.stack(squares)[..., None] / 255.0))).numpy())
-        return np.concatenate(parts)
+
+        def embedded(some: np.ndarray) -> tf.Tensor:
+            squares = [np.round(resize(one * 255.0, SIDE, SIDE)) for one in some]
+            return self._function(to_signed(tf.constant(np.stack(squares)[..., None] / 255.0)))
+
+        return in_batches(embedded, images, size=_AT_ONCE, result=self.network.output.shape[1:])

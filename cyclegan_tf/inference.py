@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import tensorflow as tf
 
 from common_tf.errors import UserError
+from common_tf.forward import in_batches
 from common_tf.pictures.intensity import from_signed, parse_windows, to_signed
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.preparation import PREPARATION_FILE, Preparation, load_preparations, prepare, restore
@@ -37,6 +39,7 @@ class ArrayTranslator:
     ):
         self.networks = dict(networks)
         self.keeps_dropout = dropout
+        self._tracing = Lock()
         self._graphs: dict[tuple, Callable[[tf.Tensor], tf.Tensor]] = {}
         self.parameters = sum(network.count_params() for network in networks.values())
         self._channels = channels
@@ -44,20 +47,22 @@ class ArrayTranslator:
 
     def __call__(self, images: np.ndarray, direction: str) -> np.ndarray:
         """Translates ``(n, size, size)`` float32 in [0, 1], or cubes ``(n, side, side, side)``; the same comes back."""
-        results = [np.zeros((0, *images.shape[1:]), np.float32)]
-        for start in range(0, len(images), self._batch_size):
-            batch = to_signed(tf.convert_to_tensor(images[start : start + self._batch_size], tf.float32))
+
+        def translated(some: np.ndarray) -> tf.Tensor:
+            batch = to_signed(tf.convert_to_tensor(some, tf.float32))
             output = self._graph(direction, tf.repeat(batch[..., None], self._channels, axis=-1))
-            results.append(from_signed(tf.reduce_mean(output, axis=-1)).numpy())
-        return np.concatenate(results)
+            return from_signed(tf.reduce_mean(output, axis=-1))
+
+        return in_batches(translated, images, size=self._batch_size, result=images.shape[1:])
 
     def _graph(self, direction: str, batch: tf.Tensor) -> tf.Tensor:
         """Runs the graph of this shape: norms are computed image by image, which wants batches of a known size."""
         key = direction, tuple(batch.shape)
-        if key not in self._graphs:
-            network = self.networks[direction]
-            function = tf.function(lambda images: network(images, training=self.keeps_dropout), autograph=False)
-            self._graphs[key] = function.get_concrete_function(tf.TensorSpec(batch.shape, batch.dtype))
+        with self._tracing, tf.device(None):  # of no device: each of them runs it
+            if key not in self._graphs:
+                network = self.networks[direction]
+                function = tf.function(lambda images: network(images, training=self.keeps_dropout), autograph=False)
+                self._graphs[key] = function.get_concrete_function(tf.TensorSpec(batch.shape, batch.dtype))
         return self._graphs[key](batch)
 
 

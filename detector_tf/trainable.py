@@ -12,6 +12,7 @@ from common_tf.arithmetic import LossScale
 from common_tf.averaging import update_average
 from common_tf.backbones import HEAD_LAYERS, build_network
 from common_tf.files import replace_json
+from common_tf.forward import in_batches
 from common_tf.lanes import OPTIMIZER_OPTIONS
 from common_tf.pictures.intensity import to_signed
 from common_tf.replicas import replicas
@@ -194,8 +195,4 @@ def as_function(model: tf.keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 def batched_logits(function: Callable, images: Squares | np.ndarray, *, side: int) -> np.ndarray:
     """Runs uint8 squares ``(n, side, side, channels)`` through a function of [-1, 1] batches, some at a time."""
     batch_size = max(1, min(_LARGEST_BATCH, _PIXELS_AT_ONCE // side**2))
-    parts = []
-    for start in range(0, len(images), batch_size):
-        batch = to_signed(tf.cast(images[start : start + batch_size], tf.float32) / 255.0)
-        parts.append(np.asarray(function(batch)))
-    return np.concatenate(parts)
+    return in_batches(lambda some: function(to_signed(tf.cast(some, tf.float32) / 255.0)), images, size=batch_size)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from common_tf.errors import UserError
+from common_tf.forward import in_batches
 from common_tf.imagenet import load_imagenet
 from common_tf.lite0 import SIDE, lite0_embedding
 from common_tf.pictures.geometry import resize
@@ -54,13 +55,12 @@ class Extractor:
         """
 
         def compute() -> dict[str, np.ndarray]:
-            parts = []
-            for start in range(0, len(squares), _BATCH):
-                some = squares.pixels[start : start + _BATCH].astype(np.float32)
-                batch = np.stack([np.round(resize(one, self.size, self.size)) for one in some])
+            def embedded(some: np.ndarray) -> tf.Tensor:
+                batch = np.stack([np.round(resize(one, self.size, self.size)) for one in some.astype(np.float32)])
                 batch = with_channels(np.clip(batch, 0, 255), self.channels)
-                parts.append(np.asarray(self.function(tf.constant(batch, tf.float32))))
-            return {"features": np.concatenate(parts)}
+                return self.function(tf.constant(batch, tf.float32))
+
+            return {"features": in_batches(embedded, squares.pixels, size=_BATCH)}
 
         return cache.arrays(content_hash("features", self.key, self.size, squares.digest), compute)["features"]
 
