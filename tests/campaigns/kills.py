@@ -68,7 +68,7 @@ TASKS = {
     ),
     "evaluation": Task(
         (
-            "evaluate.py", "--translator", "checkpoints/ct_mri_fast", "--data", "phantom", "--pairs", "PAIRS",
+            "evaluate.py", "--translator", "checkpoints/ct_mri_fast", "--data", "SLICES", "--pairs", "PAIRS",
             "--output", "OUT",
         ),
     ),
@@ -76,7 +76,7 @@ TASKS = {
 
 
 def inputs(folder: Path) -> dict[str, str]:
-    """What the tasks read: slices, and aligned pairs."""
+    """What the tasks read: slices, two domains of them, and aligned pairs."""
     from PIL import Image
 
     from common_tf.pictures.intensity import quantise
@@ -84,11 +84,17 @@ def inputs(folder: Path) -> dict[str, str]:
 
     for number in range(12):
         head = draw_phantom(number, size=64)
-        for place, image in (("in", head.ct), ("pairs/test/CT", head.ct), ("pairs/test/MRI", head.mri)):
+        for place, image in (
+            ("in", head.ct),
+            ("slices/testA", head.ct),
+            ("slices/testB", head.mri),
+            ("pairs/test/CT", head.ct),
+            ("pairs/test/MRI", head.mri),
+        ):
             file = folder / place / f"p{number}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(quantise(image)).save(file)
-    return {"IN": str(folder / "in"), "PAIRS": str(folder / "pairs")}
+    return {"IN": str(folder / "in"), "SLICES": str(folder / "slices"), "PAIRS": str(folder / "pairs")}
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -206,7 +206,7 @@ def attack(name: str, task: Task, *, mounts: bool) -> list[Found]:
                 losses.append(f"not ended after {_SECONDS} s")
             found.append(Found(kind, name, 1, len(losses), words, tuple(losses)))
             for item in Path(place).iterdir():
-                if item.name not in ("whole", "cache", "in", "pairs"):
+                if item.name not in ("whole", "cache", "in", "slices", "pairs"):
                     shutil.rmtree(item, ignore_errors=True)
     return found
 
