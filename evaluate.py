@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     # After the flags: TensorFlow takes seconds to import, and --help should not.
     from common_tf.cache_folder import cache_folder
+    from common_tf.forward import on_every_gpu
     from common_tf.sources.scan_store import forget_scans
     from evaluation_tf.evaluation import Request, evaluate
 
@@ -82,12 +83,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     command = ["python", "evaluate.py", *(sys.argv[1:] if argv is None else argv)]
     finished = {name: chosen.pop(name) for name in ("real", "fake", "paired", "window")}
     runs = chosen.pop("compare")
-    if any(finished.values()):
-        report = _score({**chosen, "compare": runs}, finished, command)
-    elif runs:
-        report = _compare(runs, chosen, command)
-    else:
-        report = evaluate(Request(**_with_shipped(chosen), command=command))
+    with on_every_gpu():
+        if any(finished.values()):
+            report = _score({**chosen, "compare": runs}, finished, command)
+        elif runs:
+            report = _compare(runs, chosen, command)
+        else:
+            report = evaluate(Request(**_with_shipped(chosen), command=command))
     print(f"report: {report} (research only, not for diagnosis)")
 
 

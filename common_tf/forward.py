@@ -1,13 +1,36 @@
-"""Forward passes over many images, some at a time, on every GPU that this process sees."""
+"""Forward passes over many images, some at a time; within `on_every_gpu` on all GPUs that this process sees."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from common_tf.replicas import replicas
+_DEVICES: ContextVar[Sequence[str]] = ContextVar("devices", default=())
+
+
+@contextmanager
+def on_every_gpu() -> Iterator[None]:
+    """While it is open, `in_batches` of this thread shares its batches among all GPUs.
+
+    For a process that works alone, such as a report: of processes that share a training each computes on its own GPU,
+    and TensorFlow lists the others' too.
+    """
+    with on_devices([one.name for one in tf.config.list_logical_devices("GPU")]):
+        yield
+
+
+@contextmanager
+def on_devices(names: Sequence[str]) -> Iterator[None]:
+    """`on_every_gpu` for devices of these names; with fewer than two TensorFlow chooses, as it does outside."""
+    token = _DEVICES.set(tuple(names) if len(names) > 1 else ())
+    try:
+        yield
+    finally:
+        _DEVICES.reset(token)
 
 
 def in_batches(
@@ -16,21 +39,21 @@ def in_batches(
     *,
     size: int,
     result: Sequence[int] | None = None,
-    devices: Sequence[str] | None = None,
+    keeps_state: bool = False,
 ) -> np.ndarray:
-    """Results of a function of batches, one after the other; what comes of a batch does not depend on the device.
+    """Results of a function of batches, one after the other.
 
-    Each device takes the next batch when it has done its last one. Weights stay on the device where they lie and are
-    copied for every batch of another, which is little beside the pass itself.
+    Where several devices share them, batch ``i`` goes to device ``i`` modulo their number, so that the same request
+    gives the same again. Weights stay on the device where they lie and are copied for every batch of another, which is
+    little beside the pass itself.
 
     Args:
-        function: from a batch, as a slice of ``images`` gives it, to ``(n, ...)``; called by several threads where
-            there are several devices.
+        function: from a batch, as a slice of ``images`` gives it, to ``(n, ...)``; called by a thread a device where
+            they share.
         images: anything with a length that can be sliced.
         size: most of a batch.
         result: shape of the result of one image, for where there are none.
-        devices: names of TensorFlow's devices; ``None`` for all GPUs of a process that works alone, or what TensorFlow
-            chooses where there are none.
+        keeps_state: what comes of a batch depends on those before it, as with dropout that counts; such are not shared.
 
     Raises:
         ValueError: no images, and no shape of the result.
@@ -40,23 +63,15 @@ def in_batches(
             raise ValueError("there are no images, and nobody said what comes of one")
         return np.zeros((0, *result), np.float32)
     starts = range(0, len(images), size)
-    names = _gpus() if devices is None else list(devices)
-    if len(names) < 2 or len(starts) < 2:
-        return np.concatenate([np.asarray(function(images[start : start + size])) for start in starts])
-    free = list(names)  # a worker takes one and gives it back; there are as many workers as devices
+    devices = () if keeps_state or len(starts) < 2 else _DEVICES.get()
 
-    def passed(start: int) -> np.ndarray:
-        name = free.pop()
-        try:
-            with tf.device(name):
-                return np.asarray(function(images[start : start + size]))
-        finally:
-            free.append(name)
+    def passed(chosen: range, device: str | None = None) -> list[np.ndarray]:
+        with tf.device(device) if device else nullcontext():
+            return [np.asarray(function(images[start : start + size])) for start in chosen]
 
-    with ThreadPoolExecutor(len(names)) as pool:
-        return np.concatenate(list(pool.map(passed, starts)))
-
-
-def _gpus() -> list[str]:
-    # Of processes that share a training TensorFlow lists the others' devices too, and each computes on its own one.
-    return [one.name for one in tf.config.list_logical_devices("GPU")] if replicas().count == 1 else []
+    if not devices:
+        return np.concatenate(passed(starts))
+    with ThreadPoolExecutor(len(devices)) as pool:
+        shares = [pool.submit(passed, starts[number :: len(devices)], name) for number, name in enumerate(devices)]
+        parts = [share.result() for share in shares]
+    return np.concatenate([parts[number % len(parts)][number // len(parts)] for number in range(len(starts))])

@@ -53,7 +53,13 @@ class ArrayTranslator:
             output = self._graph(direction, tf.repeat(batch[..., None], self._channels, axis=-1))
             return from_signed(tf.reduce_mean(output, axis=-1))
 
-        return in_batches(translated, images, size=self._batch_size, result=images.shape[1:])
+        return in_batches(
+            translated,
+            images,
+            size=self._batch_size,
+            result=images.shape[1:],
+            keeps_state=self.keeps_dropout,  # its counter draws the next batch's
+        )
 
     def _graph(self, direction: str, batch: tf.Tensor) -> tf.Tensor:
         """Runs the graph of this shape: norms are computed image by image, which wants batches of a known size."""

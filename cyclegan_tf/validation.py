@@ -29,8 +29,8 @@ _TEXTURE = (
 )
 _LIKENESS = (
     "kernel distance (KID x 1000) of translated and real validation slices in EfficientNet-Lite0's features{} + (1 - "
-    "edge agreement of input and output), each over the standard deviation of its floor over these slices (KID: real "
-    "against real; {}edges: of different slices), mean over the directions; lower is better"
+    "edge agreement of input and output), each over the standard deviation of its floor over these slices, each once "
+    "(KID: real against real; {}edges: of different slices), mean over the directions; lower is better"
 )
 _FIGURES = {
     "paired": "mean absolute error against the aligned truth of the validation slices, on [0, 1]; lower is better",
@@ -184,8 +184,9 @@ class Validation:
             source, target = SIDES[there]
             chosen = _distinct(self._slices[source].real)  # a copy beside a copy is no measure of chance
             given, masks = self._slices[source].real[chosen], self._slices[source].masks[chosen]
-            training = lite0_embedding()(self._slices[target].training)
-            likeness = kernel.kernel_distance(self._real_features(target), training)
+            real = self._real_features(target)[_distinct(self._slices[target].real)]
+            training = self._slices[target].training
+            likeness = kernel.kernel_distance(real, lite0_embedding()(training[_distinct(training)]))
             far = np.roll(given, len(given) // 2, axis=0)
             units[there] = _Units(
                 kid=1000 * likeness["standard_deviation"],

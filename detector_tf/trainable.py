@@ -187,7 +187,7 @@ class DetectorTrainable:
 
 
 def as_function(model: tf.keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A network at inference as a graph, traced once for batches of any length."""
+    """A network at inference as a graph, traced once a device for batches of any length."""
     signature = [tf.TensorSpec(model.input.shape, tf.float32)]
     return tf.function(lambda batch: model(batch, training=False), autograph=False, input_signature=signature)
 

@@ -15,9 +15,19 @@ from PIL import Image
 
 from common_tf.command_line import run_script
 from common_tf.errors import UserError
-from common_tf.files import staged_folder
+from common_tf.files import refuse_used, staged_folder
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
+
+_FOLDERS = (
+    (0.5, {"trainA": "ct"}),
+    (0.5, {"trainB": "mri"}),
+    (0.5, {"pairs/train/CT": "ct", "pairs/train/MRI": "mri"}),
+    (0.5, {"pairs/test/CT": "ct", "pairs/test/MRI": "mri"}),
+    (1.0, {"classes/yes": "mri"}),
+    (0.0, {"classes/no": "mri"}),
+)
+"""Chance of a lesion, and folders of either side; each has heads of its own."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,32 +37,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--heads", type=int, default=40, help="of each folder (default: %(default)s)")
     parser.add_argument("--size", type=int, default=128, help="side in pixels (default: %(default)s)")
     arguments = parser.parse_args(argv)
-    if arguments.folder.exists():
-        raise UserError(f"{arguments.folder}: is there already; give a new folder")
+    refuse_used(arguments.folder, flag="FOLDER")
     if arguments.heads < 1 or arguments.size < 32:
         raise UserError("--heads wants at least 1, --size at least 32")
     with staged_folder(arguments.folder) as made:
-        for number in range(arguments.heads):
-            for place, (seed, side, lesion) in _places(number).items():
-                head = draw_phantom(seed, size=arguments.size, lesion_probability=lesion)
-                file = made / place
-                file.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(quantise(getattr(head, side))).save(file)
+        for block, (chance, places) in enumerate(_FOLDERS):
+            for number in range(arguments.heads):
+                head = draw_phantom(block * arguments.heads + number, size=arguments.size, lesion_probability=chance)
+                for place, side in places.items():
+                    (made / place).mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(quantise(getattr(head, side))).save(made / place / f"{number:04d}.png")
     print(f"{arguments.heads} heads in each folder of {arguments.folder}")
-
-
-def _places(number: int) -> dict[str, tuple[int, str, float]]:
-    """By file: seed, side and chance of a lesion of the head that it shows."""
-    places = {
-        f"trainA/ct{number:04d}.png": (number, "ct", 0.5),
-        f"trainB/mri{number:04d}.png": (10_000 + number, "mri", 0.5),
-    }
-    for first, split in ((20_000, "train"), (30_000, "test")):
-        for folder, side in (("CT", "ct"), ("MRI", "mri")):
-            places[f"pairs/{split}/{folder}/p{number:04d}.png"] = (first + number, side, 0.5)
-    places[f"classes/yes/y{number:04d}.png"] = (40_000 + number, "mri", 1.0)
-    places[f"classes/no/n{number:04d}.png"] = (50_000 + number, "mri", 0.0)
-    return places
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from common_tf.runs.history import HISTORY_FILE
 from common_tf.runs.log import EpochLines, TrainingLog
 from common_tf.runs.profile import PROFILE_AFTER, Profile
 from common_tf.runs.schedule import Schedule, StopSignals
-from common_tf.runs.weights import exported_step
+from common_tf.runs.weights import exported
 
 STATUS_FILE = "status.json"
 _LISTEN_EVERY = 10
@@ -112,10 +112,19 @@ class Session:
         self.restored = self._checkpoints.restore()
         step = int(self._checkpoints.step)
         _refuse_start_over(self.folder, self.restored)
-        if self.restored and exported_step(self.folder, "last") != step:
+        if self.restored and exported(self.folder, "last", "step") != step:
             # Killed between a save and its export; a run that was complete then would never export again.
             self.trainable.export("last", self._record(step))
+        self._begin_choosing_anew(step)
         self._write_status(self.restored)
+
+    def _begin_choosing_anew(self, step: int) -> None:
+        """Scores of two figures cannot be compared: an old one that is lower by its scale would stay for good."""
+        chosen_by = exported(self.folder, "best", "figure")
+        if self.restored and chosen_by is not None and chosen_by != self.figure:
+            self._checkpoints.best.assign(float("inf"))
+            self._checkpoints.best_step.assign(step)
+            print("the best weights were chosen by another figure than today's; choosing begins anew", flush=True)
 
     @property
     def is_complete(self) -> bool:

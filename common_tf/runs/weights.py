@@ -76,11 +76,13 @@ def weights_record(folder: Path) -> dict:
     raise UserError(f"{folder}: no weights in it yet; train until the first checkpoint is saved")
 
 
-def exported_step(folder: Path, kind: str) -> int | None:
-    """The step that a run's ``best`` or ``last`` weights are of; ``None`` where there are none, or damaged ones."""
+def exported(folder: Path, kind: str, what: str) -> Any:
+    """What the record of a run's ``best`` or ``last`` weights says, such as their ``step`` or the ``figure`` that chose
+    them; ``None`` where there is none, or a damaged one.
+    """
     try:
-        return int(read_json(Path(folder) / "weights" / f"{kind}.json", way_out="")["step"])
-    except (UserError, KeyError, TypeError, ValueError):
+        return read_json(Path(folder) / "weights" / f"{kind}.json", way_out="")[what]
+    except (UserError, KeyError, TypeError):
         return None
 
 

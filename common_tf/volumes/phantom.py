@@ -22,6 +22,7 @@ from scipy import ndimage
 
 from common_tf.command_line import run_script
 from common_tf.errors import UserError
+from common_tf.files import refuse_used
 from common_tf.volumes.dicom.writing import write_series
 from common_tf.volumes.nifti import write_nifti
 from common_tf.volumes.volume import HOUNSFIELD, Volume
@@ -193,8 +194,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--format", choices=("nifti", "dicom"), default="nifti", help="default: %(default)s")
     parser.add_argument("--spacing", default="2,2,4", help="mm along x, y and z (default: %(default)s)")
     arguments = parser.parse_args(argv)
-    if arguments.folder.exists():
-        raise UserError(f"{arguments.folder}: is there already; give a new folder")
+    refuse_used(arguments.folder, flag="FOLDER")
     try:
         spacing = tuple(float(part) for part in arguments.spacing.split(","))
     except ValueError:

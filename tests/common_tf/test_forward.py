@@ -12,30 +12,33 @@ import numpy as np, tensorflow as tf
 
 cpu, = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from common_tf.forward import in_batches
+from common_tf.forward import in_batches, on_devices
+from common_tf.layers import CountedDropout
 from common_tf.lite0 import lite0_embedding
 from cyclegan_tf.inference import ArrayTranslator
 
 images = np.random.default_rng(0).uniform(size=(23, 32, 32)).astype(np.float32)
-used = set()
+used = {}
 
 def squared(some):
     made = tf.square(tf.constant(some))
-    used.add(made.device)
+    used.setdefault(made.device[-1], []).append(float(some[0, 0, 0]))
     return made
 
-devices = ["/CPU:0", "/CPU:1"]
-assert np.array_equal(in_batches(squared, images, size=2, devices=devices), images**2)
-assert len(used) == 2, used
+def translator(*layers, dropout=False):
+    first = tf.keras.layers.Conv2D(3, 3, padding="same", input_shape=(32, 32, 1))
+    network = tf.keras.Sequential([first, *layers, tf.keras.layers.Conv2D(1, 3, padding="same")])
+    return lambda: ArrayTranslator({"a_to_b": network}, channels=1, batch_size=4, dropout=dropout)
 
-network = tf.keras.Sequential([tf.keras.layers.Conv2D(3, 3, padding="same", input_shape=(32, 32, 1)),
-                               tf.keras.layers.Conv2D(1, 3, padding="same")])
-translate = ArrayTranslator({"a_to_b": network}, channels=1, batch_size=4)
-one = translate(images, "a_to_b"), lite0_embedding()(images[:12])
-import common_tf.forward as forward
-forward._gpus = lambda: devices
-fresh = ArrayTranslator({"a_to_b": network}, channels=1, batch_size=4)
-two = fresh(images, "a_to_b"), lite0_embedding()(images[:12])
+dropout = CountedDropout(0.5, seed=1)
+plain, dropping = translator(), translator(dropout, dropout=True)
+one = plain()(images, "a_to_b"), lite0_embedding()(images[:20]), dropping()(images, "a_to_b")
+assert int(dropout._calls.count) == 6
+dropout._calls.count.assign(0)
+with on_devices(["/CPU:0", "/CPU:1"]):
+    assert np.array_equal(in_batches(squared, images, size=2), images**2)
+    assert used == {str(n): images[2 * n :: 4, 0, 0].tolist() for n in range(2)}, used  # every second batch, in order
+    two = plain()(images, "a_to_b"), lite0_embedding()(images[:20]), dropping()(images, "a_to_b")
 assert all(np.allclose(*both, rtol=1e-5, atol=1e-6) for both in zip(one, two))
 print("equal")
 """

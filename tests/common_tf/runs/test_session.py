@@ -34,7 +34,7 @@ class Counter:
         return {"loss": tf.constant(float("nan") if int(step) + 1 == self.fail_at else float(batch))}
 
     def validate(self, step):
-        return {"score": self.scores.get(step, 1.0), "figure": float(step)}
+        return {"score": self.scores.get(step, 1.0), "other": float(step)}
 
     def export(self, kind, record):
         self.exported.append((kind, record["step"]))
@@ -47,7 +47,7 @@ def _network(value=0.0):
     return network
 
 
-def _session(folder, *, total=20, counter=None, saves=3, validates=1000, patience=0, **options):
+def _session(folder, *, total=20, counter=None, saves=3, validates=1000, patience=0, figure="a score", **options):
     schedule = Schedule(
         total_steps=total,
         steps_per_epoch=5,
@@ -60,7 +60,7 @@ def _session(folder, *, total=20, counter=None, saves=3, validates=1000, patienc
     environment = enter_environment(folder, "float32", deterministic=False)
     counter = counter or Counter(folder)
     folder.mkdir(exist_ok=True, parents=True)
-    return Session(folder, counter, schedule, environment, keep=2, figure="a score", **options)
+    return Session(folder, counter, schedule, environment, keep=2, figure=figure, **options)
 
 
 def _run(folder, **options):
@@ -176,6 +176,17 @@ def test_an_equal_score_is_not_better(tmp_path):
     assert read_status(tmp_path)["best_step"] == 2
     _, again = _run(tmp_path, total=10, validates=2, counter=Counter(tmp_path, scores={10: np.float32(0.1)}))
     assert not [step for kind, step in again.exported if kind == "best"]
+
+
+def test_another_figure_chooses_anew(tmp_path, capsys):
+    """Scores of two figures are no numbers of one scale."""
+    _run(tmp_path, total=4, validates=2, counter=Counter(tmp_path, scores={2: 0.1, 4: 0.2}))
+    assert weights_record(tmp_path)["step"] == 2
+    capsys.readouterr()
+    _run(tmp_path, total=8, validates=2, figure="other", counter=Counter(tmp_path, scores={6: 50.0, 8: 60.0}))
+    assert weights_record(tmp_path)["step"] == 6 and capsys.readouterr().out.count("chosen by another figure") == 1
+    _run(tmp_path, total=10, validates=2, figure="other", counter=Counter(tmp_path, scores={10: 55.0}))
+    assert weights_record(tmp_path)["step"] == 6
 
 
 def test_a_score_that_is_not_defined_is_no_best_and_no_nan_in_the_records(tmp_path):

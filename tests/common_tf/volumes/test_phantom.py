@@ -52,5 +52,5 @@ def test_the_command_writes_a_data_set_and_never_over_another(tmp_path, capsys):
             "pairs/p000/CT.nii.gz", "pairs/p000/MRI.nii.gz",
             "trainA/ct000.nii.gz", "trainB/mri000.nii.gz",
     ]  # fmt: skip
-    assert run_script(phantom.main, words) == 2 and "is there already" in capsys.readouterr().err
+    assert run_script(phantom.main, words) == 2 and "in use" in capsys.readouterr().err
     assert run_script(phantom.main, [str(tmp_path / "x"), "--spacing", "8,8"]) == 2
