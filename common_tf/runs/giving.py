@@ -19,12 +19,12 @@ import yaml
 
 from common_tf.command_line import run_script
 from common_tf.errors import UserError
-from common_tf.files import read_json, unfinished_name
+from common_tf.files import read_json, replace_json, unfinished_name
 from common_tf.pictures.preparation import PREPARATION_FILE
 from common_tf.runs.config import read_config_file
 from common_tf.runs.folder import CONFIG_FILE
 from common_tf.runs.saved_detector import MODEL_FILE
-from common_tf.runs.weights import weights_record
+from common_tf.runs.weights import arrays_digest, weights_record
 from common_tf.splits.manifest import MANIFEST_FILE
 from common_tf.splits.seen import INHERITED_FILE, PAIRS_FILE
 
@@ -58,11 +58,10 @@ def give_away(run: Path, target: Path) -> None:
             if (run / name).exists():
                 shutil.copyfile(run / name, made / name)
         (made / CONFIG_FILE).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        for file in files:
-            if file.suffix == ".json":
-                shutil.copyfile(file, made / "weights" / file.name)
-            else:
-                halve(file, made / "weights" / file.name)
+        record, *arrays = files
+        for file in arrays:
+            halve(file, made / "weights" / file.name)
+        write_digests(record, made / "weights")
         os.replace(made, target)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
@@ -77,6 +76,22 @@ def _weights_files(run: Path) -> list[Path]:
     record = weights_record(run)
     kind = "best" if (weights / "best.json").exists() else "last"
     return [weights / f"{kind}.json", *(weights / Path(str(name)).name for name in record["files"].values())]
+
+
+def write_digests(record: Path, weights: Path) -> None:
+    """Writes the record of a run's weights beside others of the same names, with what those are known by.
+
+    Args:
+        record: of the run, of either kind.
+        weights: folder of the others.
+    """
+    content = read_json(record, way_out="restore it")
+    if "files" in content:
+        names = content["files"]
+        content["digests"] = {name: arrays_digest(weights / Path(str(names[name])).name) for name in names}
+    else:
+        content["digest"] = arrays_digest(weights / Path(str(content["weights"])).name)
+    replace_json(weights / record.name, content)
 
 
 def without_places(value: Any) -> Any:

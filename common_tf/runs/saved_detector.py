@@ -38,8 +38,8 @@ def save_detector(run: Path, network: "tf.keras.Model", spec: NetworkSpec, *, st
     """Saves a detector's network. The record is replaced last, so that a reader finds a whole set at any time."""
     weights = Path(run) / MODEL_FILE
     name = f"detector-{step:07d}.weights.h5"
-    write_network(weights.with_name(name), network)
-    replace_json(weights, {"format": _FORMAT, "network": asdict(spec), "weights": name})
+    digest = write_network(weights.with_name(name), network)
+    replace_json(weights, {"format": _FORMAT, "network": asdict(spec), "weights": name, "digest": digest})
     for old in weights.parent.iterdir():
         if old.name.startswith("detector-") and old.name.endswith(".weights.h5") and old.name != name:
             old.unlink()
@@ -63,7 +63,8 @@ def load_detector_network(run: Path, *, policy: str = "float32") -> tuple["tf.ke
         network = build_network(spec, policy=policy)
     except ValueError as error:  # Keras': layers that leave nothing of the image
         raise UserError(f"{record}: {spec.backbone} cannot be built for {spec.side} pixels; {_PUT_BACK}") from error
-    load_into(network, _weights_file(record, content), what=f"weights of this {spec.backbone}")
+    file = _weights_file(record, content)
+    load_into(network, file, what=f"weights of this {spec.backbone}", digest=content.get("digest"))
     return network, spec
 
 
