@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from common_tf.errors import UserError
 
 WRITING = ".writing-"
@@ -206,3 +208,18 @@ def read_json(path: Path, *, way_out: str) -> dict:
     if not isinstance(value, dict):
         raise UserError(f"{path}: holds no JSON object; {way_out}")
     return value
+
+
+def mapped_array(path: Path) -> np.ndarray:
+    """Maps a ``.npy`` file; nothing else is tried, also where its content claims to be something else.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds no array, or is cut.
+    """
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # its header is read as Python text: NumPy lets a dozen kinds through
+        raise ValueError(f"{path}: no array") from error

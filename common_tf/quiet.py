@@ -7,6 +7,7 @@ before anything can be set. A user who reads one line of error must find that li
 import contextlib
 import importlib.abc
 import importlib.machinery
+import logging
 import os
 import sys
 import tempfile
@@ -49,6 +50,8 @@ class _QuietLoader(importlib.abc.Loader):
         module.__loader__ = module.__spec__.loader = self._loader  # type: ignore[union-attr]
         with stderr_held_back():
             self._loader.exec_module(module)
+        # Every fold and every run of a report has a network, and so a function, of its own: traced once each.
+        logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common_tf.files import replace_file
+from common_tf.files import mapped_array, replace_file
 from common_tf.progress import progress
 from common_tf.sources.scanning import Scan
 from common_tf.sources.source import Case
@@ -69,8 +69,8 @@ def stored_blocks(
         key = _key(one, f"{voxel_mm} {side} {framing}")
         files = [folder / f"{key}.{name}.npy" for name in ("block", "head")]
         try:
-            arrays = [np.load(file, mmap_mode="r") for file in files]
-        except (OSError, ValueError, EOFError):  # not there yet, or cut: made anew
+            arrays = [mapped_array(file) for file in files]
+        except (OSError, ValueError):  # not there yet, or cut: made anew
             arrays = _made(one, files, voxel_mm=voxel_mm, side=side, framing=framing)
         found.append(StoredBlock(one.name, *arrays))
     release_volumes()
@@ -86,7 +86,7 @@ def _made(one: VolumeOfCases, files: Sequence[Path], *, voxel_mm: float, side: i
         files[0].parent.mkdir(parents=True, exist_ok=True)
         for file, array in zip(files, arrays):
             replace_file(file, partial(np.save, arr=array))
-        return [np.load(file, mmap_mode="r") for file in files]
+        return [mapped_array(file) for file in files]
     except OSError as error:
         reason = error.strerror or error
         print(f"cache {files[0].parent}: cannot be written ({reason}); {one.name} stays in memory", flush=True)

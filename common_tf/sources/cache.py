@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.files import WRITING
+from common_tf.files import WRITING, mapped_array
 from common_tf.pictures.preparation import Preparation, prepare, take_mask
 from common_tf.pictures.readers import BadPicture
 from common_tf.progress import progress
@@ -85,9 +85,13 @@ def prepared_slices(
     files = {name: folder / f"{key}.{name}.npy" for name in names}
     try:
         found = _mapped(files)
-        if all(array.shape == (len(cases), size, size) for array in found.arrays):
+        kinds = ((np.uint8, np.uint16), (bool,), (bool,))
+        if all(
+            array.shape == (len(cases), size, size) and array.dtype in known
+            for array, known in zip(found.arrays, kinds)
+        ):
             return found
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError):
         pass  # not there yet, or cut: made anew
     try:
         return _made_on_disk(cases, label, preparation, size, files)
@@ -116,7 +120,7 @@ def _bytes_of(case: Case) -> str:
 
 
 def _mapped(files: Mapping[str, Path]) -> PreparedSlices:
-    return PreparedSlices(*(np.load(file, mmap_mode="r") for file in files.values()))
+    return PreparedSlices(*map(mapped_array, files.values()))
 
 
 def _made_on_disk(cases, label, preparation, size, files: dict[str, Path]) -> PreparedSlices:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.campaigns.commands import COMMANDS
-from tests.campaigns.kills import ROOT, TASKS
+from tests.campaigns.kills import TASKS
 from tests.campaigns.mutations import KINDS
 from tests.campaigns.page import Found, finish, read_record
+from tests.campaigns.processes import ROOT
 
 
 def _jobs(arguments: argparse.Namespace) -> list[tuple[str, str, list[str]]]:
@@ -29,7 +30,8 @@ def _jobs(arguments: argparse.Namespace) -> list[tuple[str, str, list[str]]]:
     jobs += [("mutations", name, ["--kinds", name, "--count", str(arguments.count), *seed]) for name in KINDS]
     if arguments.keep is not None:
         keep = ["--keep", str(arguments.keep.resolve())]
-        jobs = [(one, name, [*words, *(keep if one != "resources" else [])]) for one, name, words in jobs]
+        without = ("resources", "stems")
+        jobs = [(one, name, [*words, *([] if one in without else keep)]) for one, name, words in jobs]
     return jobs
 
 
@@ -38,7 +40,7 @@ def _run(campaign: str, name: str, words: list[str], record: Path) -> list[Found
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if record.is_file():
         return read_record(record)
-    return [Found(campaign, name, 1, 1, "", (" ".join(ended.stderr.split())[-300:] or "ended without a word",))]
+    return [Found(campaign, name, 1, (" ".join(ended.stderr.split())[-300:] or "ended without a word",), "")]
 
 
 def main() -> int:
@@ -52,12 +54,19 @@ def main() -> int:
     arguments = parser.parse_args()
     began = time.monotonic()
     found: list[Found] = []
-    with tempfile.TemporaryDirectory(prefix="campaigns-") as place, ThreadPoolExecutor(os.cpu_count()) as pool:
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(prefix="campaigns-") as place, ThreadPoolExecutor(cores) as pool:
         asked = [pool.submit(_run, *job, Path(place) / f"{number}.json") for number, job in enumerate(_jobs(arguments))]
-        for one in asked:
-            found += one.result()
-            print(f"{(time.monotonic() - began) / 60:5.1f} min  {found[-1].campaign}, {found[-1].name}", flush=True)
-    print(f"seed {arguments.seed}, {os.cpu_count()} cores, {(time.monotonic() - began) / 60:.0f} min")
+        try:
+            for one in as_completed(asked):
+                found += one.result()
+                minutes = (time.monotonic() - began) / 60
+                print(f"{minutes:5.1f} min  {one.result()[-1].campaign}, {one.result()[-1].name}", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    found.sort(key=lambda one: (one.campaign, one.name))
+    print(f"seed {arguments.seed}, {cores} cores, {(time.monotonic() - began) / 60:.0f} min")
     return finish(found, None)
 
 

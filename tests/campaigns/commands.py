@@ -10,19 +10,18 @@ to --keep, and the exit code is 1.
 import argparse
 import csv
 import functools
-import os
 import random
-import resource
+import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
-from tests.campaigns.kills import ROOT, inputs
+from tests.campaigns.kills import contents, inputs
 from tests.campaigns.mutations import (
     KINDS,
     TINY_DETECTOR,
@@ -32,10 +31,9 @@ from tests.campaigns.mutations import (
     train_tiny_translator,
 )
 from tests.campaigns.page import Found, add_record_flag, finish
+from tests.campaigns.processes import Ended, run
 
 _SECONDS = 120
-_MEMORY = 2 * 2**20
-"""Kilobytes: two gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,17 @@ class Command:
     Attributes:
         make: writes whole files into a folder and returns those that are changed.
         words: of the command; ``FOLDER`` stands for the folder of the files, ``IN`` for whole slices, ``OUT`` for a
-            folder that is not there.
+            folder that is not there, ``DATA`` for slices that stay where they are.
+        same: pattern of what it writes that must be as if nothing had been damaged, where it ends well.
+        counts: whether each input picture must be in what it wrote.
+        said: what it said last.
     """
 
     make: Callable[[Path], list[Path]]
     words: Sequence[str]
+    same: str = ""
+    counts: bool = False
+    said: list[str] = field(default_factory=list)
 
 
 def _translate(run: str, given: str) -> tuple[str, ...]:
@@ -69,21 +73,15 @@ def _slices() -> tempfile.TemporaryDirectory:
 def _kept_between_starts(folder: Path) -> list[Path]:
     with tempfile.TemporaryDirectory() as out:
         ended = _started(_TRAIN, folder, given="", out=Path(out) / "run")
-    if ended.returncode:
-        raise RuntimeError(f"undamaged it ends with {ended.returncode}: {ended.stderr}")
+    if ended.code:
+        raise RuntimeError(f"undamaged it ends with {ended.code}: {ended.error}")
     return sorted(file for file in (folder / "cache").rglob("*") if file.is_file())
 
 
-def _started(words: Sequence[str], folder: Path, *, given: str, out: Path) -> subprocess.CompletedProcess:
+def _started(words: Sequence[str], folder: Path, *, given: str, out: Path) -> Ended:
     known = {"FOLDER": str(folder), "IN": given, "OUT": str(out), "DATA": f"{_slices().name}/data"}
-    return subprocess.run(
-        [sys.executable, *(known.get(word, word.replace("FOLDER/", f"{folder}/")) for word in words)],
-        cwd=ROOT,
-        env={**os.environ, "CT_MRI_CACHE": str(folder / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-    )
+    command = [known.get(word, word.replace("FOLDER/", f"{folder}/")) for word in words]
+    return run(command, environment={"CT_MRI_CACHE": str(folder / "cache")}, seconds=_SECONDS)
 
 
 _TRAIN = ("train_cyclegan.py", "--data", "DATA", "--run", "OUT", *TINY_TRANSLATOR, "--steps", "2")
@@ -92,14 +90,16 @@ _OWN = _translate("FOLDER/run", "IN")
 _PREDICT = ("train_detector.py", "--run", "FOLDER/run", "--predict", "IN", "--output", "OUT")
 
 COMMANDS: dict[str, Command] = {
-    **{name: Command(KINDS[name].make, _PICTURES) for name in ("png", "jpeg", "tiff", "bmp", "nifti", "dicom")},
+    **{name: Command(KINDS[name].make, _PICTURES, counts=True) for name in ("png", "jpeg", "tiff", "bmp")},
+    **{name: Command(KINDS[name].make, _PICTURES) for name in ("nifti", "dicom")},
     "checkpoint": Command(
         finished_run(train_tiny_translator, "checkpoints/*", lambda run: None).make,
         ("train_cyclegan.py", "--run", "FOLDER/run", *TINY_TRANSLATOR, "--steps", "4", "--set", "phantoms=16"),
+        same="*",
     ),
     "translator records": Command(KINDS["translator records"].make, _OWN),
-    "translator weights": Command(KINDS["translator weights"].make, _OWN),
-    "detector": Command(KINDS["detector"].make, _PREDICT),
+    "translator weights": Command(KINDS["translator weights"].make, _OWN, same="*.png"),
+    "detector": Command(KINDS["detector"].make, _PREDICT, same="*.csv"),
     "detector records": Command(KINDS["detector records"].make, _PREDICT),
     "records": Command(
         KINDS["records"].make,
@@ -114,10 +114,20 @@ def attack(name: str, command: Command, count: int, seed: int, keep: Path | None
     counts: Counter = Counter()
     losses = []
     with tempfile.TemporaryDirectory(prefix="campaign-commands-") as place:
-        given = inputs(Path(place))["IN"]
-        for number, (folder, file) in enumerate(damaged(command.make, count, random.Random(f"{seed} {name}"))):
+        given, wanted = inputs(Path(place))["IN"], None
+        if command.same:
+            with tempfile.TemporaryDirectory() as whole:
+                command.make(Path(whole))
+                wanted = _attempt(command, Path(whole), given, Path(place) / "whole")[1]
+        # Other damages than those of the campaign of mutations.
+        dice = random.Random(f"{seed} commands {name}")
+        for number, (folder, file) in enumerate(damaged(command.make, count, dice)):
             out = Path(place) / "out"
-            outcome = _attempt(command, folder, file, given, out)
+            outcome, made = _attempt(command, folder, given, out)
+            if outcome == "done" and wanted is not None and made != wanted:
+                outcome = f"done, and differs after {file.name} was damaged"
+            if outcome == "done" and command.counts:
+                outcome = _all_there(folder, out, command.said)
             counts[outcome] += 1
             if outcome not in ("done", "refused"):
                 losses.append(f"{number}: {outcome}")
@@ -125,37 +135,41 @@ def attack(name: str, command: Command, count: int, seed: int, keep: Path | None
                 if keep is not None:
                     shutil.copytree(folder, keep / f"command-{name.replace(' ', '-')}-{number}", dirs_exist_ok=True)
             shutil.rmtree(out, ignore_errors=True)
-    words = f"{counts['done']} done, {counts['refused']} refused"
-    return Found("commands", name, count, len(losses), words, tuple(losses))
+    return Found("commands", name, count, tuple(losses), f"{counts['done']} done, {counts['refused']} refused")
 
 
-def _attempt(command: Command, folder: Path, file: Path, given: str, out: Path) -> str:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    try:
-        ended = _started(command.words, folder, given=given, out=out)
-    except subprocess.TimeoutExpired:
-        return f"longer than {_SECONDS} s"
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    said = ended.stdout + ended.stderr
-    lines = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
-    if most > max(before, _MEMORY):
-        return f"{most / 2**20:.1f} GB"
-    if ended.returncode not in (0, 2) or "Traceback" in said or (ended.returncode == 2 and len(lines) != 1):
-        return f"ends with {ended.returncode}: {' '.join(said.split())[-300:]}"
-    if ended.returncode == 2:
-        return "refused" if not out.exists() or command.words is _TRAIN else "refused, and something is written"
-    return "done" if command.words is not _PICTURES else _all_there(folder, file, out, said)
+def _attempt(command: Command, folder: Path, given: str, out: Path) -> tuple[str, dict[str, str]]:
+    """How it ended, and what there is then of what must be the same."""
+    target = folder / "run" if "FOLDER/run" in command.words and "OUT" not in command.words else out
+    before = contents(target) if target.exists() else {}
+    ended = _started(command.words, folder, given=given, out=out)
+    command.said[:] = [ended.out + ended.error]
+    after = contents(target) if target.exists() else {}
+    if ended.fault:
+        return ended.fault, {}
+    if ended.code and after != before and command.words is not _TRAIN:
+        other = {name for name in {*after, *before} if after.get(name) != before.get(name)}
+        if other - {"config.yaml"}:  # what was asked for is written down before the state is read
+            return f"refused, and something is written: {sorted(other)}", {}
+    kept = {name: value for name, value in after.items() if fnmatch(name, command.same)}
+    return "refused" if ended.code else "done", kept
 
 
-def _all_there(folder: Path, file: Path, out: Path, said: str) -> str:
-    """Whether each picture was translated or spoken of; the slices of volumes are not counted."""
+def _all_there(folder: Path, out: Path, said: Sequence[str]) -> str:
+    """Whether each picture was translated, or spoken of by its name or as one of so many with its ending."""
     table = out / "synthetic.csv"
-    rows = {row["input"] for row in csv.DictReader(table.open())} if table.is_file() else set()
-    silent = {one.name for one in folder.iterdir()} - rows
-    if not rows or not any(name.endswith((".png", ".jpg", ".tif", ".bmp")) for name in rows):
-        return "done"
-    ending = file.suffix or "no ending"
-    return "done" if not silent or file.name in said or ending in said else f"in silence without {sorted(silent)}"
+    if not table.is_file():
+        return "done, and there is no table"
+    with table.open() as stream:
+        rows = {row["input"] for row in csv.DictReader(stream)}
+    missing = [one for one in folder.iterdir() if one.is_file() and one.name not in rows]
+    text = "".join(said)
+    silent = [
+        one.name
+        for one in missing
+        if one.name not in text and not re.search(rf"\d+ {re.escape(one.suffix or 'without an ending')}", text)
+    ]
+    return f"done, in silence without {silent}" if silent else "done"
 
 
 def main() -> int:

@@ -11,16 +11,12 @@ times and what names them are left out. A folder that differs goes to --keep, an
 import argparse
 import hashlib
 import json
-import os
 import random
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,26 +24,24 @@ import h5py
 import numpy as np
 
 from tests.campaigns.page import Found, add_record_flag, finish
+from tests.campaigns.processes import SECONDS, run
 
 OUTPUT = "campaign-out"
 """The last name of every output: unlike any word that stands in one."""
 
-ROOT = Path(__file__).resolve().parents[2]
 _TIMES = re.compile(r"seconds|minutes|_s$|time|date|created|command|pid")
 _TINY = ("--image-size", "64", "--set", "phantoms=16", "--save-every-steps", "3", "--steps", "12")
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something that is killed.
+    """Something that is killed; the same command goes on in the folder that is there.
 
     Attributes:
         words: of the command; ``OUT`` stands for the folder that it writes.
-        again: whether the same command goes on in a folder that is there; else the folder is removed first.
     """
 
     words: Sequence[str]
-    again: bool = True
 
 
 TASKS = {
@@ -113,6 +107,14 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def _content(file: Path) -> bytes:
+    try:
+        return _lasting(file)
+    except (OSError, ValueError):  # damaged on purpose
+        return file.read_bytes()
+
+
+def _lasting(file: Path) -> bytes:
+    """What of a file is the same the next time."""
     if file.suffix == ".h5":
         digest = hashlib.sha256()
         with h5py.File(file, "r") as stream:
@@ -139,63 +141,48 @@ def _timeless(value: object) -> object:
     return [_timeless(item) for item in value] if isinstance(value, list) else value
 
 
-def _start(task: Task, out: Path, known: dict[str, str], environment: dict[str, str]) -> subprocess.Popen:
-    if not task.again:
-        shutil.rmtree(out, ignore_errors=True)
-    words = [{**known, "OUT": str(out)}.get(word, word) for word in task.words]
-    return subprocess.Popen(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def words_of(task: Task, out: Path, known: Mapping[str, str]) -> list[str]:
+    """The command of a task that writes a folder."""
+    return [{**known, "OUT": str(out)}.get(word, word) for word in task.words]
 
 
 def attack(name: str, task: Task, kills: int, dice: random.Random, keep: Path | None) -> Found:
     """Kills a task so many times.
 
     Returns:
-        How many kills there were, and how many of the folders that they ended in were lost.
+        In how many folders it ended, and how many of them were lost.
     """
     killed, ends = 0, 0
     losses: list[str] = []
     with tempfile.TemporaryDirectory(prefix="campaign-kills-") as place:
         base = Path(place)
         known = inputs(base)
-        environment = {**os.environ, "CT_MRI_CACHE": str(base / "cache"), "CT_MRI_EVALUATION_CACHE": str(base / "eval")}
-        began = time.monotonic()
-        whole = _start(task, base / "whole" / OUTPUT, known, environment)
-        _, error = whole.communicate()
-        if whole.returncode:
-            raise RuntimeError(f"{name}: undisturbed it ends with {whole.returncode}: {error}")
-        seconds, wanted = time.monotonic() - began, contents(base / "whole" / OUTPUT)
+        environment = {"CT_MRI_CACHE": str(base / "cache")}
+        whole = run(words_of(task, base / "whole" / OUTPUT, known), environment=environment)
+        if whole.code:
+            raise RuntimeError(f"{name}: undisturbed it ends with {whole.code}: {whole.error}")
+        wanted = contents(base / "whole" / OUTPUT)
+        out = base / "killed" / OUTPUT
         while killed < kills:
-            out = base / "killed" / OUTPUT
             shutil.rmtree(out, ignore_errors=True)
-            for _ in range(50):
-                process = _start(task, out, known, environment)
-                try:
-                    # Half of the kills come late, where it trains and writes; once enough were made it may end.
-                    wait = seconds * dice.uniform(0.3, 1.1) if killed < kills else None
-                    _, error = process.communicate(timeout=wait)
+            while True:
+                # Most of the kills come where it trains and writes; once enough were made it may end.
+                limit = whole.seconds * dice.uniform(0.3, 1.1) if killed < kills else SECONDS
+                ended = run(words_of(task, out, known), environment=environment, seconds=limit)
+                if ended.code is not None or limit == SECONDS:
                     break
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                    process.communicate()
-                    killed += 1
+                killed += 1
             ends += 1
             made = contents(out)
             other = sorted(file for file in {*wanted, *made} if wanted.get(file) != made.get(file))
-            if process.returncode or other:
-                ended = f"ends with {process.returncode}: {error.strip()}" if process.returncode else ""
-                losses.append(ended or f"differs: {other}")
+            fault = ended.fault or ("is refused: " + ended.error.strip() if ended.code else "")
+            if fault or other:
+                losses.append(fault or f"differs: {other}")
                 print(f"{name}: {losses[-1]}", flush=True)
                 if keep is not None:
                     shutil.copytree(out, keep / f"{name}-{ends}", dirs_exist_ok=True)
                     shutil.copytree(base / "whole" / OUTPUT, keep / f"{name}-whole", dirs_exist_ok=True)
-    return Found("kills", name, killed, len(losses), f"ended in {ends} folders", tuple(losses))
+    return Found("kills", name, ends, tuple(losses), f"folders, {killed} kills")
 
 
 def main() -> int:

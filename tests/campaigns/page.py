@@ -16,17 +16,21 @@ class Found:
     Attributes:
         campaign: which attack.
         name: what was attacked.
-        tried, lost: attempts, and those that ended as they may not.
+        tried: attempts.
+        losses: what happened, for each that ended as it may not.
         words: how the others ended.
-        losses: what happened, one line for each that was lost.
     """
 
     campaign: str
     name: str
     tried: int
-    lost: int
+    losses: tuple[str, ...]
     words: str
-    losses: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> int:
+        """How many."""
+        return len(self.losses)
 
 
 def add_record_flag(parser: argparse.ArgumentParser) -> None:

@@ -17,34 +17,35 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.campaigns.kills import OUTPUT, ROOT, TASKS, Task, contents, inputs
+from tests.campaigns.kills import OUTPUT, TASKS, Task, contents, inputs, words_of
 from tests.campaigns.page import Found, add_record_flag, finish
+from tests.campaigns.processes import SECONDS, Ended, run
 
 _FILLED = (0.0, 0.2, 0.5, 0.8, 0.97)
 _FILES = 64
 _LONGEST = 255
-_SECONDS = 600
 
 
 _CLOCK = """
 import os, time
 
 _now, _now_ns, _began = time.time, time.time_ns, time.monotonic()
-_first, _then = map(int, os.environ["CAMPAIGN_CLOCK"].split())
+_first, _then, _until = map(float, os.environ["CAMPAIGN_CLOCK"].split())
 
 
 def _moved():
-    return _first if time.monotonic() - _began < 4 else _then
+    return int(_first if time.monotonic() - _began < _until else _then)
 
 
 time.time = lambda: _now() + _moved()
 time.time_ns = lambda: _now_ns() + _moved() * 10**9
 """
-"""A module that Python imports at its start: it moves the clock, once at the start and again after four seconds."""
+"""A module that Python imports at its start. It moves ``time.time``, by which this project tells what is new, at once
+and again after some seconds; times of files stay."""
 
 
 class Lost(Exception):
@@ -74,38 +75,24 @@ class _Attack:
 
     def __init__(self, task: Task, base: Path):
         self._task, self._base, self._known = task, base, inputs(base)
-        self._environment = {**os.environ, "CT_MRI_CACHE": str(base / "cache")}
-        began = time.monotonic()
-        code, error = self._run(base / "whole" / OUTPUT)
-        self._seconds = time.monotonic() - began
-        if code:
-            raise RuntimeError(f"undisturbed it ends with {code}: {error}")
+        whole = self._run(base / "whole" / OUTPUT)
+        if whole.code:
+            raise RuntimeError(f"undisturbed it ends with {whole.code}: {whole.error}")
+        self._seconds = whole.seconds
         self._wanted = contents(base / "whole" / OUTPUT)
         every = [file for file in (base / "whole").rglob("*") if file.is_file()]
         self._kilobytes = sum(-(-file.stat().st_size // 4096) * 4 for file in every)
 
-    def _start(self, out: Path, before: Callable[[], None] | None = None, **environment: str) -> subprocess.Popen:
-        words = [{**self._known, "OUT": str(out)}.get(word, word) for word in self._task.words]
-        return subprocess.Popen(
-            [sys.executable, *words],
-            cwd=ROOT,
-            env={**self._environment, **environment},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=before,  # noqa: PLW1509 (limits, before anything is opened)
-        )
+    def _run(
+        self, out: Path, before: Callable[[], None] | None = None, *, seconds: float = SECONDS, **environment: str
+    ) -> Ended:
+        environment = {"CT_MRI_CACHE": str(self._base / "cache"), **environment}
+        return run(words_of(self._task, out, self._known), environment=environment, before=before, seconds=seconds)
 
-    def _run(self, out: Path, before: Callable[[], None] | None = None) -> tuple[int, str]:
-        process = self._start(out, before)
-        _, error = process.communicate(timeout=_SECONDS)
-        return process.returncode, error
-
-    def _checked(self, code: int, error: str) -> int:
-        lines = [line for line in error.splitlines() if line.startswith("error: ")]
-        if code not in (0, 2) or "Traceback" in error or (code == 2 and len(lines) != 1):
-            raise Lost(f"ends with {code}: {error.strip()[-600:]}")
-        return code
+    def _refused(self, ended: Ended) -> bool:
+        if ended.fault:
+            raise Lost(ended.fault)
+        return bool(ended.code)
 
     def _same(self, out: Path) -> None:
         made = contents(out)
@@ -120,9 +107,9 @@ class _Attack:
             place = self._base / "disk"
             place.mkdir(exist_ok=True)
             with _disk(place, f"{max(32, int(share * self._kilobytes))}k"):
-                refused += self._checked(*self._run(place / OUTPUT)) == 2
+                refused += self._refused(self._run(place / OUTPUT))
                 subprocess.run(["mount", "-o", "remount,size=4g", str(place)], check=True, capture_output=True)
-                if self._checked(*self._run(place / OUTPUT)):
+                if self._refused(self._run(place / OUTPUT)):
                     raise Lost(f"with room again it is refused (full at {share:.0%})")
                 self._same(place / OUTPUT)
         return f"{refused} of {len(_FILLED)} refused, all went on"
@@ -133,52 +120,51 @@ class _Attack:
         place.mkdir()
         with _disk(place, "64m"):
             subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True, capture_output=True)
-            if not self._checked(*self._run(place / OUTPUT)):
+            if not self._refused(self._run(place / OUTPUT)):
                 raise Lost("ends well where nothing can be written")
         return "refused"
 
     def few_files(self) -> str:
         """So many files may be open."""
         out = self._base / "few" / OUTPUT
-        code = self._checked(*self._run(out, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))))
-        if not code:
-            self._same(out)
-        return "refused" if code else "ended well"
+        limited = self._run(out, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES)))
+        if self._refused(limited):
+            return "refused"
+        self._same(out)
+        return "ended well"
 
     def long_name(self) -> str:
         """An output whose name is as long as a name may be."""
         out = self._base / ("n" * _LONGEST)
-        code = self._checked(*self._run(out))
-        if not code:
-            self._same(out)
-        return "refused" if code else "ended well"
+        if self._refused(self._run(out)):
+            return "refused"
+        self._same(out)
+        return "ended well"
 
     def two_at_once(self) -> str:
         """The same command twice; one of them at least ends well, and then all is as if there had been one."""
         out = self._base / "both" / OUTPUT
-        processes = [self._start(out) for _ in range(2)]
-        ends = [(process.communicate(timeout=_SECONDS)[1], process.returncode) for process in processes]
-        codes = [self._checked(code, error) for error, code in ends]
-        if all(codes):
-            raise Lost(f"both are refused: {ends[0][0].strip()} / {ends[1][0].strip()}")
+        with ThreadPoolExecutor(2) as pool:
+            ends = list(pool.map(self._run, [out, out]))
+        refused = [self._refused(one) for one in ends]
+        if all(refused):
+            raise Lost(f"both are refused: {ends[0].error.strip()} / {ends[1].error.strip()}")
         self._same(out)
-        return f"{codes.count(0)} ended well"
+        return f"{refused.count(False)} ended well"
 
     def clock_jumps(self) -> str:
         """A clock that is days ahead, until it is killed, and then one that jumps back while it runs."""
         place = self._base / "clock"
         place.mkdir()
         (place / "sitecustomize.py").write_text(_CLOCK)
-        known = {"PYTHONPATH": str(place)}
-        ahead = self._start(place / OUTPUT, CAMPAIGN_CLOCK="400000 400000", **known)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            ahead.communicate(timeout=self._seconds * 0.7)
-        ahead.kill()
-        ahead.communicate()
-        back = self._start(place / OUTPUT, CAMPAIGN_CLOCK="0 -400000", **known)
-        _, error = back.communicate(timeout=_SECONDS)
-        if self._checked(back.returncode, error):
-            raise Lost(f"is refused: {error.strip()[-600:]}")
+        known = {"PYTHONPATH": os.pathsep.join(filter(None, [str(place), os.environ.get("PYTHONPATH")]))}
+        half = f"{self._seconds * 0.6:.1f}"
+        ahead = self._run(place / OUTPUT, seconds=self._seconds * 0.7, CAMPAIGN_CLOCK=f"400000 400000 {half}", **known)
+        if ahead.code is not None and self._refused(ahead):
+            raise Lost(f"ahead it is refused: {ahead.error.strip()[-600:]}")
+        back = self._run(place / OUTPUT, CAMPAIGN_CLOCK=f"0 -400000 {half}", **known)
+        if self._refused(back):
+            raise Lost(f"set back it is refused: {back.error.strip()[-600:]}")
         self._same(place / OUTPUT)
         return "ended well"
 
@@ -202,9 +188,7 @@ def attack(name: str, task: Task, *, mounts: bool) -> list[Found]:
                 words = attempt()
             except Lost as error:
                 losses.append(str(error))
-            except subprocess.TimeoutExpired:
-                losses.append(f"not ended after {_SECONDS} s")
-            found.append(Found(kind, name, 1, len(losses), words, tuple(losses)))
+            found.append(Found(kind, name, 1, tuple(losses), words))
             for item in Path(place).iterdir():
                 if item.name not in ("whole", "cache", "in", "slices", "pairs"):
                     shutil.rmtree(item, ignore_errors=True)
@@ -220,9 +204,8 @@ def main() -> int:
     mounts = can_mount()
     found = [one for name in arguments.tasks for one in attack(name, TASKS[name], mounts=mounts)]
     if not mounts:
-        found.append(
-            Found("full disk", "all", 0, 0, "not tried: a disk in memory cannot be mounted here (root alone may)")
-        )
+        why = "full and locked ones not tried: they cannot be mounted here (root alone may)"
+        found += [Found("disks", name, 0, (), why) for name in arguments.tasks]
     return finish(found, arguments.record)
 
 

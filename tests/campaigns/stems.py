@@ -8,16 +8,17 @@ The slices are links to a few drawn heads, so that nearly all are copies of each
 import argparse
 import csv
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.campaigns.kills import ROOT, inputs
+from tests.campaigns.kills import inputs
 from tests.campaigns.mutations import TINY_DETECTOR, TINY_TRANSLATOR
 from tests.campaigns.page import Found, add_record_flag, finish
+from tests.campaigns.processes import run
 
 _NAME = "slice.png"
+_SECONDS = 1800
 
 
 def _drawn(base: Path, count: int) -> dict[str, Path]:
@@ -33,9 +34,13 @@ def _drawn(base: Path, count: int) -> dict[str, Path]:
     return {"pictures": base / "pictures", "classes": base / "classes"}
 
 
-def _rows(table: Path) -> int:
+def _found(table: Path, *, written: bool) -> int:
+    """How many rows of a table differ; of a table of files beside it how many there are."""
     with table.open() as stream:
-        return len({tuple(row.items()) for row in csv.DictReader(stream)})
+        rows = list(csv.DictReader(stream))
+    if written:
+        return len({row["file"] for row in rows if (table.parent / row["file"]).is_file()})
+    return len({tuple(row.items()) for row in rows})
 
 
 def attack(count: int) -> list[Found]:
@@ -73,13 +78,10 @@ def attack(count: int) -> list[Found]:
             ),
         ):
             more = ["--steps", "2"] if "--data" in words else ["--output", table.parent]
-            command = [sys.executable, *map(str, [*words, *more])]
-            environment = {**os.environ, "CT_MRI_CACHE": str(base / "cache")}
-            ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-            rows = _rows(table) if table.is_file() else 0
-            good = not ended.returncode and rows == wanted
-            loss = f"{rows} of {wanted} rows, ends with {ended.returncode}: {' '.join(ended.stderr.split())[-200:]}"
-            found.append(Found("one name", name, 1, int(not good), f"{rows} slices", () if good else (loss,)))
+            ended = run([*words, *more], environment={"CT_MRI_CACHE": str(base / "cache")}, seconds=_SECONDS)
+            rows = _found(table, written=name == "translation") if table.is_file() else 0
+            fault = ended.fault or ("" if rows == wanted else f"{rows} of {wanted}: {ended.error.strip()[-200:]}")
+            found.append(Found("one name", name, 1, (fault,) if fault else (), f"{rows} of {wanted} slices"))
     return found
 
 

@@ -77,6 +77,24 @@ def test_a_cut_file_is_made_anew(dataset, tmp_path, made, name, left):
     assert len(made) == 6
 
 
+@pytest.mark.parametrize(
+    "start", [b"PK\3\4", b"\x93NUMPY\x03\x00\xff\xff\xff\x7f", b"\x93NUMPY\x01\x00\x10\x00{'descr': (\n\n  ]"]
+)
+def test_what_claims_to_be_something_else_is_made_anew(dataset, tmp_path, made, start):
+    first = [array.copy() for array in _prepare(dataset, tmp_path / "cache").arrays]
+    file = next((tmp_path / "cache").glob("*.pixels.npy"))
+    file.write_bytes(start + file.read_bytes()[len(start) :])
+    again = _prepare(dataset, tmp_path / "cache")
+    assert len(made) == 6 and all(map(np.array_equal, first, again.arrays))
+
+
+def test_files_of_another_kind_of_numbers_are_made_anew(dataset, tmp_path, made):
+    first = _prepare(dataset, tmp_path / "cache").pixels.copy()
+    file = next((tmp_path / "cache").glob("*.pixels.npy"))
+    np.save(file, first.astype(np.int8))
+    assert np.array_equal(_prepare(dataset, tmp_path / "cache").pixels, first) and len(made) == 6
+
+
 def test_files_of_another_count_under_the_same_name_are_made_anew(dataset, tmp_path, made):
     _prepare(dataset, tmp_path / "cache")
     file = next((tmp_path / "cache").glob("*.pixels.npy"))

@@ -94,5 +94,5 @@ def test_a_slice_in_two_classes_is_a_warning(fill):
     (root / "yes" / "copy.png").write_bytes((root / "no" / "0.png").read_bytes())
     dataset = open_dataset(class_source(root))
     lines = "\n".join(audit_lines(dataset.audited(["train"] * 7)))
-    assert "2 files have a near-duplicate under another label (no, yes): 0.png, copy.png" in lines
+    assert "2 files have a near-duplicate under another label (no, yes): no/0.png, copy.png" in lines
     assert len(np.unique(dataset.groups)) == 6
