@@ -52,7 +52,7 @@ test-suite: $(INSTALLED)
 # The documents as a site, in site/index.html.
 site: $(DOCUMENTED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
-	@echo "open site/index.html"
+	@echo "to look at it: $(BIN)/python -m http.server -d site, then http://127.0.0.1:8000 in a browser"
 
 $(DOCUMENTED): $(INSTALLED)
 	$(PIP) -e '.[$(if $(filter addons,$(LANE)),addons$(comma))test,docs]'
@@ -65,11 +65,11 @@ test-more: $(DOCUMENTED)
 	@$(if $(OTHER),$(MAKE) LANE=$(OTHER) PYTHON='$(PYTHON)' test-other,echo "the other lane wants Python 3.10 or 3.11: not run")
 
 # Everything of this lane, also what tests/slowest.txt names, and how much of the code it runs.
-test-all: $(INSTALLED)
+test-all: $(DOCUMENTED)
 	$(SAY)
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
 
-# Attempts to break it on purpose: damaged files by the thousand, SIGKILLs by the hundred, full disks. Two hours on two cores.
+# Attempts to break it on purpose: damaged files by the thousand, SIGKILLs by the hundred, full disks. Some two hours on two cores.
 campaign: $(INSTALLED)
 	$(SAY)
 	$(BIN)/python -m tests.campaigns
@@ -103,4 +103,4 @@ comma := ,
 constraints/none.txt:
 
 clean:
-	rm -rf .venv .venv-* .pytest_cache .hypothesis .ruff_cache .mypy_cache .coverage* *.egg-info
+	rm -rf .venv .venv-* site .cache .pytest_cache .hypothesis .ruff_cache .mypy_cache .coverage* *.egg-info

@@ -3,6 +3,7 @@
 README, changelog and model cards are read where they are; the flags of the scripts are what their ``--help`` says.
 """
 
+import os
 import posixpath
 import re
 import subprocess
@@ -31,6 +32,8 @@ _SCRIPTS = {
     "export.py": "Take a network away",
     "serve.py": "The page",
 }
+_SCHEME = re.compile(r"[a-z][a-z+.-]*:")
+_DIAGRAMS = re.compile(r"<script type=\"module\">(?:(?!</script>).)*?mermaid.*?</script>", re.DOTALL)
 _LINK = re.compile(r"(!?)\[([^\]\[]*(?:\[[^\]]*\][^\]\[]*)*)\]\(([^)\s#]*)(#[^)\s]*)?\)")
 
 
@@ -52,7 +55,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     def moved(match: re.Match) -> str:
         picture, words, target, anchor = match.groups()
-        if not target or "://" in target:
+        if not target or _SCHEME.match(target):
             return match.group()
         place = posixpath.normpath(posixpath.join(posixpath.dirname(origin), target))
         there = _ELSEWHERE.get(place, place.removeprefix("docs/"))
@@ -62,6 +65,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"{picture}[{words}]({link}{anchor or ''})"
 
     return _LINK.sub(moved, markdown)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Drops what a notebook's page would load diagrams with, from another host; it has none."""
+    return _DIAGRAMS.sub("", output) if page.file.src_uri.endswith(".ipynb") else output
 
 
 def _commands() -> str:
@@ -76,5 +84,8 @@ def _commands() -> str:
 
 
 def _help(script: str) -> str:
-    command = [sys.executable, script, "--help"]
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    command, environment = [sys.executable, script, "--help"], {**os.environ, "COLUMNS": "100"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if ended.returncode:
+        raise RuntimeError(f"{script} --help: {ended.stderr}")
+    return ended.stdout.strip()

@@ -35,8 +35,21 @@ def test_pages_load_nothing_from_elsewhere(site):
     loaded = re.compile(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=\"(https?:)?//[^\"]*\"")
     for page in site.rglob("*.html"):
         assert not loaded.search(page.read_text(encoding="utf-8")), page
+        assert "cdnjs" not in page.read_text(encoding="utf-8"), page
     for sheet in site.rglob("*.css"):
-        assert not re.search(r"(url\(|@import)[\"' ]*https?:", sheet.read_text(encoding="utf-8")), sheet
+        assert not re.search(r"(url\(|@import)[\"' ]*(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
+
+
+def test_links_lead_to_pages(site):
+    """Those of a notebook too, which MkDocs does not look at."""
+    checked = 0
+    for page in site.rglob("*.html"):
+        for link in re.findall(r"(?:href|src)=\"([^\"]+)\"", page.read_text(encoding="utf-8")):
+            target = link.partition("#")[0].partition("?")[0]
+            if target and not re.match(r"[a-z]+:|/", target) and page.name != "404.html":
+                assert (page.parent / target).exists(), f"{page.relative_to(site)}: {link}"
+                checked += 1
+    assert checked > 500
 
 
 def test_flags_and_docstrings_are_in_the_reference(site):
@@ -46,7 +59,7 @@ def test_flags_and_docstrings_are_in_the_reference(site):
 
 
 def test_the_notebook_runs_and_holds_its_results(tmp_path):
-    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    nbformat, nbclient = (pytest.importorskip(name, reason="extra `docs`") for name in ("nbformat", "nbclient"))
     notebook = nbformat.read(REPOSITORY / "docs" / "start.ipynb", as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.outputs for cell in code[1:]) and str(REPOSITORY) not in str(code)
