@@ -24,6 +24,7 @@ from common_tf.splits.seen import seen_in_training
 
 SPLITS = ("train", "validation", "test")
 _MEASURED_HEADS = 50
+_ALIKE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -260,8 +261,10 @@ def _groups(
     named = (patients[links] != "").all(axis=1)
     apart = named & ~copies & (patients[links[:, 0]] != patients[links[:, 1]])
     findings = []
-    if apart.any():
-        names = sorted({cases[index].name for index in links[apart].ravel()})
+    suspicious = apart.copy()
+    suspicious[apart] = _are_one_head(cases, patients, links[apart])
+    if suspicious.any():
+        names = sorted({cases[index].name for index in links[suspicious].ravel()})
         text = f"{len(names)} files of different patients look like the same slice; look at them"
         findings.append(Finding("warning", "alike patients", text, len(names), tuple(names)))
     known = {name: np.flatnonzero(patients == name) for name in sorted(set(patients.tolist()) - {""})}
@@ -269,6 +272,23 @@ def _groups(
     groups = group_numbers(len(cases), np.concatenate([links[~apart], *same]))
     word = "patients" if known and all(patients != "") else "near-duplicate groups"
     return groups, word, findings
+
+
+def _are_one_head(cases: Sequence[Case], patients: np.ndarray, links: np.ndarray) -> np.ndarray:
+    """Which links of slices of two patients speak for one head under two names, ``(n,)`` bool.
+
+    Of single pictures any does. Among a hundred slices of a volume some look like some of another's, near the vertex
+    above all; of one head in two volumes most slices have their like.
+    """
+    found = np.ones(len(links), bool)
+    whole = np.flatnonzero([all(cases[index].volume is not None for index in link) for link in links.tolist()])
+    names, which = np.unique(np.sort(patients[links[whole]], axis=1), axis=0, return_inverse=True)
+    for number, (first, second) in enumerate(names.tolist()):
+        mine = whole[which.ravel() == number]
+        slices = np.unique(links[mine])
+        shares = [(patients[slices] == name).sum() / (patients == name).sum() for name in (first, second)]
+        found[mine] = min(shares) >= _ALIKE_SHARE
+    return found
 
 
 def _mask_findings(scans: Sequence[Sequence[Scan]]) -> list[Finding]:

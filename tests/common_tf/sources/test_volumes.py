@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -137,3 +139,18 @@ def test_volumes_that_cannot_be_used_are_named_and_may_be_skipped(folder, tmp_pa
     (tmp_path / "trainA" / "slice.png").write_bytes(b"x")
     with pytest.raises(UserError, match="1 picture files beside volumes"):
         folder_source(tmp_path, domains=DOMAINS)
+
+
+def test_one_head_under_two_names_is_said_and_slices_that_look_alike_by_chance_are_not(tmp_path):
+    for seed in range(4):
+        write_drawn(tmp_path / "trainA", _volume(seed, (4.0, 4.0, 8.0)), name=f"p{seed}", as_dicom=False)
+        mri = draw_head(80 + seed, spacing=(4.0, 4.0, 8.0)).mri
+        write_drawn(tmp_path / "trainB", mri, name=f"m{seed}", as_dicom=False)
+    again = replace(mri, voxels=mri.voxels * np.float32(1.03) + np.float32(5))
+    write_drawn(tmp_path / "trainB", again, name="again", as_dicom=False)
+    (alike,) = [
+        finding
+        for finding in open_dataset(folder_source(tmp_path, domains=DOMAINS)).findings
+        if finding.topic == "alike patients"
+    ]
+    assert {name.partition(".")[0] for name in alike.files} == {"trainB/m3", "trainB/again"}
