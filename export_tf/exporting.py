@@ -22,13 +22,17 @@ _CALIBRATED = 128
 _AGREES = 5e-4
 _IMPORTS = {
     "savedmodel": ("tensorflow", "import tensorflow as tf\n"),
-    "tflite": ("tensorflow (or tflite-runtime, or ai-edge-litert)", "import tensorflow as tf\n"),
+    "tflite": (
+        "ai-edge-litert (or tensorflow)",
+        "try:\n    from ai_edge_litert.interpreter import Interpreter\nexcept ImportError:\n"
+        "    import tensorflow as tf\n\n    Interpreter = tf.lite.Interpreter\n",
+    ),
     "onnx": ("onnxruntime", "import onnxruntime\n"),
 }
 _RUNS = {
     "savedmodel": 'run = tf.saved_model.load("{file}").signatures["serving_default"]\n'
     'output = run(image=tf.constant(image))["output"].numpy()[0]',
-    "tflite": 'interpreter = tf.lite.Interpreter(model_path="{file}")\ninterpreter.allocate_tensors()\n'
+    "tflite": 'interpreter = Interpreter(model_path="{file}")\ninterpreter.allocate_tensors()\n'
     'interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)\ninterpreter.invoke()\n'
     'output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]',
     "onnx": 'session = onnxruntime.InferenceSession("{file}")\n'
