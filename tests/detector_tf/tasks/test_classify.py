@@ -75,7 +75,9 @@ def test_as_given_reports_with_and_without_leaks(train, class_folders, tmp_path,
     assert json.loads((grouped / "metrics.json").read_text())["n"] == 12
     unused = [row.path for row in read_manifest(grouped / "manifest.csv") if row.split == "unused"]
     assert unused == ["Testing/no/leak.png", "Testing/yes/leak.png"]
-    assert "share a slice with training in the folders as given; left out: Testing/no/leak.png" in capsys.readouterr().out
+    assert (
+        "share a slice with training in the folders as given; left out: Testing/no/leak.png" in capsys.readouterr().out
+    )
     # Files that another run trained on can be left out, with their groups.
     excluded = tmp_path / "excluded"
     words = ("--data", class_folders, "--run", excluded, "--epochs", 1, "--exclude", run / "manifest.csv")
