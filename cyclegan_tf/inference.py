@@ -64,12 +64,16 @@ class ArrayTranslator:
     def _graph(self, direction: str, batch: tf.Tensor) -> tf.Tensor:
         """Runs the graph of this shape: norms are computed image by image, which wants batches of a known size."""
         key = direction, tuple(batch.shape)
-        with self._tracing, tf.device(None):  # of no device: each of them runs it
-            if key not in self._graphs:
-                network = self.networks[direction]
-                function = tf.function(lambda images: network(images, training=self.keeps_dropout), autograph=False)
-                self._graphs[key] = function.get_concrete_function(tf.TensorSpec(batch.shape, batch.dtype))
+        if key not in self._graphs:
+            with self._tracing, tf.device(None):  # of no device: each of them runs it
+                if key not in self._graphs:  # nor has another thread made it meanwhile
+                    self._graphs[key] = self._traced(direction, batch)
         return self._graphs[key](batch)
+
+    def _traced(self, direction: str, batch: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+        network = self.networks[direction]
+        function = tf.function(lambda images: network(images, training=self.keeps_dropout), autograph=False)
+        return function.get_concrete_function(tf.TensorSpec(batch.shape, batch.dtype))
 
 
 @dataclass(frozen=True)
