@@ -69,7 +69,7 @@ test-all: $(DOCUMENTED)
 	$(SAY)
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
 
-# Attempts to break it on purpose: damaged files by the thousand, SIGKILLs by the hundred, full disks. Some two hours on two cores.
+# Attempts to break it on purpose: damaged files by the thousand, SIGKILLs by the hundred, full disks. Hours on two cores.
 campaign: $(INSTALLED)
 	$(SAY)
 	$(BIN)/python -m tests.campaigns
