@@ -89,12 +89,12 @@ def test_pictures_that_are_missing_are_noticed(tmp_path):
     out.mkdir()
     for name in ("ct.png", "mri.png"):
         (folder / name).write_bytes(b"")
-    assert "no table" in commands._all_there(folder, out, ["2 images"])
+    assert "no table" in commands._all_there(folder, out, "2 images")
     (out / "synthetic.csv").write_text("file,input\nct.png,ct.png\n")
-    assert "mri.png" in commands._all_there(folder, out, ["ct.png: cut; 1 .tif"])
-    assert commands._all_there(folder, out, ["1 .png is not read"]) == "done"
+    assert "mri.png" in commands._all_there(folder, out, "ct.png: cut; 1 .tif")
+    assert commands._all_there(folder, out, "1 .png is not read") == "done"
     (out / "synthetic.csv").write_text("file,input\nct.png,ct.png\nmri.png,mri.png\n")
-    assert commands._all_there(folder, out, [""]) == "done"
+    assert commands._all_there(folder, out, "") == "done"
 
 
 def test_pictures_that_were_written_over_are_noticed(tmp_path):

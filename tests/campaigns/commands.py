@@ -7,7 +7,6 @@ Where it ends well each input file must be in what it wrote, or be named or coun
 to --keep, and the exit code is 1.
 """
 
-import argparse
 import csv
 import functools
 import random
@@ -17,11 +16,11 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from tests.campaigns.kills import contents, inputs
+from tests.campaigns.kills import DRAWN, contents, differing, inputs
 from tests.campaigns.mutations import (
     KINDS,
     TINY_DETECTOR,
@@ -30,7 +29,7 @@ from tests.campaigns.mutations import (
     finished_run,
     train_tiny_translator,
 )
-from tests.campaigns.page import Found, add_record_flag, finish
+from tests.campaigns.page import Found, campaign_parser, finish
 from tests.campaigns.processes import Ended, run
 
 _SECONDS = 120
@@ -46,14 +45,12 @@ class Command:
             folder that is not there, ``DATA`` for slices that stay where they are.
         same: pattern of what it writes that must be as if nothing had been damaged, where it ends well.
         counts: whether each input picture must be in what it wrote.
-        said: what it said last.
     """
 
     make: Callable[[Path], list[Path]]
     words: Sequence[str]
     same: str = ""
     counts: bool = False
-    said: list[str] = field(default_factory=list)
 
 
 def _translate(run: str, given: str) -> tuple[str, ...]:
@@ -64,9 +61,7 @@ def _translate(run: str, given: str) -> tuple[str, ...]:
 def _slices() -> tempfile.TemporaryDirectory:
     """Slices that stay where they are: what is kept of a file that has moved is not read again."""
     place = tempfile.TemporaryDirectory(prefix="campaign-slices-")
-    drawn = Path(inputs(Path(place.name) / "drawn")["PAIRS"]) / "test"
-    for label, side in (("A", "CT"), ("B", "MRI")):
-        shutil.copytree(drawn / side, Path(place.name) / "data" / f"train{label}")
+    inputs(Path(place.name))
     return place
 
 
@@ -79,7 +74,7 @@ def _kept_between_starts(folder: Path) -> list[Path]:
 
 
 def _started(words: Sequence[str], folder: Path, *, given: str, out: Path) -> Ended:
-    known = {"FOLDER": str(folder), "IN": given, "OUT": str(out), "DATA": f"{_slices().name}/data"}
+    known = {"FOLDER": str(folder), "IN": given, "OUT": str(out), "DATA": f"{_slices().name}/{DRAWN}"}
     command = [known.get(word, word.replace("FOLDER/", f"{folder}/")) for word in words]
     return run(command, environment={"CT_MRI_CACHE": str(folder / "cache")}, seconds=_SECONDS)
 
@@ -123,11 +118,11 @@ def attack(name: str, command: Command, count: int, seed: int, keep: Path | None
         dice = random.Random(f"{seed} commands {name}")
         for number, (folder, file) in enumerate(damaged(command.make, count, dice)):
             out = Path(place) / "out"
-            outcome, made = _attempt(command, folder, given, out)
+            outcome, made, said = _attempt(command, folder, given, out)
             if outcome == "done" and wanted is not None and made != wanted:
                 outcome = f"done, and differs after {file.name} was damaged"
             if outcome == "done" and command.counts:
-                outcome = _all_there(folder, out, command.said)
+                outcome = _all_there(folder, out, said)
             counts[outcome] += 1
             if outcome not in ("done", "refused"):
                 losses.append(f"{number}: {outcome}")
@@ -138,24 +133,22 @@ def attack(name: str, command: Command, count: int, seed: int, keep: Path | None
     return Found("commands", name, count, tuple(losses), f"{counts['done']} done, {counts['refused']} refused")
 
 
-def _attempt(command: Command, folder: Path, given: str, out: Path) -> tuple[str, dict[str, str]]:
-    """How it ended, and what there is then of what must be the same."""
+def _attempt(command: Command, folder: Path, given: str, out: Path) -> tuple[str, dict[str, str], str]:
+    """How it ended, what there is then of what must be the same, and what it said."""
     target = folder / "run" if "FOLDER/run" in command.words and "OUT" not in command.words else out
     before = contents(target) if target.exists() else {}
     ended = _started(command.words, folder, given=given, out=out)
-    command.said[:] = [ended.out + ended.error]
     after = contents(target) if target.exists() else {}
-    if ended.fault:
-        return ended.fault, {}
-    if ended.code and after != before and command.words is not _TRAIN:
-        other = {name for name in {*after, *before} if after.get(name) != before.get(name)}
-        if other - {"config.yaml"}:  # what was asked for is written down before the state is read
-            return f"refused, and something is written: {sorted(other)}", {}
+    outcome = ended.fault or ("refused" if ended.code else "done")
+    # What was asked for is written down before the state is read.
+    other = set(differing(before, after)) - {"config.yaml"}
+    if outcome == "refused" and other and command.words is not _TRAIN:
+        outcome = f"refused, and something is written: {sorted(other)}"
     kept = {name: value for name, value in after.items() if fnmatch(name, command.same)}
-    return "refused" if ended.code else "done", kept
+    return outcome, kept, ended.out + ended.error
 
 
-def _all_there(folder: Path, out: Path, said: Sequence[str]) -> str:
+def _all_there(folder: Path, out: Path, said: str) -> str:
     """Whether each picture was translated, or spoken of by its name or as one of so many with its ending."""
     table = out / "synthetic.csv"
     if not table.is_file():
@@ -163,27 +156,20 @@ def _all_there(folder: Path, out: Path, said: Sequence[str]) -> str:
     with table.open() as stream:
         rows = {row["input"] for row in csv.DictReader(stream)}
     missing = [one for one in folder.iterdir() if one.is_file() and one.name not in rows]
-    text = "".join(said)
     silent = [
         one.name
         for one in missing
-        if one.name not in text and not re.search(rf"\d+ {re.escape(one.suffix or 'without an ending')}", text)
+        if one.name not in said and not re.search(rf"\d+ {re.escape(one.suffix or 'without an ending')}", said)
     ]
     return f"done, in silence without {silent}" if silent else "done"
 
 
 def main() -> int:
     """Parses the flags and prints the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=20, help="attempts of each kind (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kinds", nargs="+", choices=list(COMMANDS), default=list(COMMANDS), metavar="KIND")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what was lost")
-    add_record_flag(parser)
-    arguments = parser.parse_args()
-    names = arguments.kinds
-    found = [attack(name, COMMANDS[name], arguments.count, arguments.seed, arguments.keep) for name in names]
-    return finish(found, arguments.record)
+    count = ("--count", 20, "attempts of each kind")
+    asked = campaign_parser(__doc__, things=("--kinds", list(COMMANDS)), count=count).parse_args()
+    found = [attack(name, COMMANDS[name], asked.count, asked.seed, asked.keep) for name in asked.names]
+    return finish(found, asked.record)
 
 
 if __name__ == "__main__":

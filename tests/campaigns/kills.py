@@ -8,7 +8,6 @@ were made. All that is there at the end is compared to the bit: arrays of weight
 times and what names them are left out. A folder that differs goes to --keep, and the exit code is 1.
 """
 
-import argparse
 import hashlib
 import json
 import random
@@ -17,14 +16,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
-import h5py
-import numpy as np
-
-from tests.campaigns.page import Found, add_record_flag, finish
+from common_tf.pictures import drawn_folders
+from tests.campaigns.page import Found, campaign_parser, finish
 from tests.campaigns.processes import SECONDS, run
+
+DRAWN = "drawn"
+"""The folder that `inputs` writes."""
 
 OUTPUT = "campaign-out"
 """The last name of every output: unlike any word that stands in one."""
@@ -71,24 +73,10 @@ TASKS = {
 
 def inputs(folder: Path) -> dict[str, str]:
     """What the tasks read: slices, two domains of them, and aligned pairs."""
-    from PIL import Image
-
-    from common_tf.pictures.intensity import quantise
-    from common_tf.pictures.phantom import draw_phantom
-
-    for number in range(12):
-        head = draw_phantom(number, size=64)
-        for place, image in (
-            ("in", head.ct),
-            ("slices/testA", head.ct),
-            ("slices/testB", head.mri),
-            ("pairs/test/CT", head.ct),
-            ("pairs/test/MRI", head.mri),
-        ):
-            file = folder / place / f"p{number}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(quantise(image)).save(file)
-    return {"IN": str(folder / "in"), "SLICES": str(folder / "slices"), "PAIRS": str(folder / "pairs")}
+    with redirect_stdout(StringIO()):
+        drawn_folders.main([str(folder / DRAWN), "--heads", "12", "--size", "64"])
+    drawn = folder / DRAWN
+    return {"IN": str(drawn / "trainA"), "SLICES": str(drawn), "PAIRS": str(drawn / "pairs")}
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -106,6 +94,11 @@ def contents(folder: Path) -> dict[str, str]:
     return found
 
 
+def differing(first: Mapping[str, str], second: Mapping[str, str]) -> list[str]:
+    """Names of the files of which two `contents` say otherwise."""
+    return sorted(name for name in {*first, *second} if first.get(name) != second.get(name))
+
+
 def _content(file: Path) -> bytes:
     try:
         return _lasting(file)
@@ -116,15 +109,9 @@ def _content(file: Path) -> bytes:
 def _lasting(file: Path) -> bytes:
     """What of a file is the same the next time."""
     if file.suffix == ".h5":
-        digest = hashlib.sha256()
-        with h5py.File(file, "r") as stream:
+        from common_tf.runs.weights import arrays_digest  # and with it TensorFlow, for seconds
 
-            def add(name: str, item: object) -> None:
-                if isinstance(item, h5py.Dataset):
-                    digest.update(name.encode() + np.asarray(item).tobytes())
-
-            stream.visititems(add)
-        return digest.digest()
+        return arrays_digest(file).encode()
     content = file.read_bytes()
     if file.suffix in (".json", ".jsonl"):
         lines = content.decode().splitlines() if file.suffix == ".jsonl" else [content.decode()]
@@ -173,8 +160,7 @@ def attack(name: str, task: Task, kills: int, dice: random.Random, keep: Path | 
                     break
                 killed += 1
             ends += 1
-            made = contents(out)
-            other = sorted(file for file in {*wanted, *made} if wanted.get(file) != made.get(file))
+            other = differing(wanted, contents(out))
             fault = ended.fault or ("is refused: " + ended.error.strip() if ended.code else "")
             if fault or other:
                 losses.append(fault or f"differs: {other}")
@@ -187,19 +173,11 @@ def attack(name: str, task: Task, kills: int, dice: random.Random, keep: Path | 
 
 def main() -> int:
     """Parses the flags and prints the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100, help="of all tasks together (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), metavar="TASK")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for folders that differ")
-    add_record_flag(parser)
-    arguments = parser.parse_args()
-    each = -(-arguments.kills // len(arguments.tasks))
-    found = [
-        attack(name, TASKS[name], each, random.Random(f"{arguments.seed} {name}"), arguments.keep)
-        for name in arguments.tasks
-    ]
-    return finish(found, arguments.record)
+    count = ("--kills", 100, "of all tasks together")
+    asked = campaign_parser(__doc__, things=("--tasks", list(TASKS)), count=count).parse_args()
+    each = -(-asked.count // len(asked.names))
+    found = [attack(name, TASKS[name], each, random.Random(f"{asked.seed} {name}"), asked.keep) for name in asked.names]
+    return finish(found, asked.record)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ this one process, with ten seconds and four gigabytes of addresses more. The pag
 the same, what was refused, and what was lost; a lost one is written to --keep, and the exit code is 1.
 """
 
-import argparse
 import functools
 import random
 import resource
@@ -28,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from common_tf.errors import UserError
-from tests.campaigns.page import Found, add_record_flag, finish
+from tests.campaigns.page import Found, campaign_parser, finish
 
 _SECONDS = 10
 _MORE_MEMORY = 4 * 2**30
@@ -295,13 +294,8 @@ def _attempt(kind: Kind, folder: Path, file: Path) -> str:
 
 def main() -> int:
     """Parses the flags and prints the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1000, help="attempts of each kind (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), metavar="KIND")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what was lost")
-    add_record_flag(parser)
-    arguments = parser.parse_args()
+    count = ("--count", 1000, "attempts of each kind")
+    asked = campaign_parser(__doc__, things=("--kinds", list(KINDS)), count=count).parse_args()
     import tensorflow as tf  # before the limit: its own memory does not count
 
     tf.zeros([1])
@@ -316,9 +310,8 @@ def main() -> int:
         * 1024
     )
     resource.setrlimit(resource.RLIMIT_AS, (used + _MORE_MEMORY, resource.RLIM_INFINITY))
-    names = arguments.kinds
-    found = [attack(name, KINDS[name], arguments.count, arguments.seed, arguments.keep) for name in names]
-    return finish(found, arguments.record)
+    found = [attack(name, KINDS[name], asked.count, asked.seed, asked.keep) for name in asked.names]
+    return finish(found, asked.record)
 
 
 if __name__ == "__main__":

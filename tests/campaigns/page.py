@@ -33,9 +33,33 @@ class Found:
         return len(self.losses)
 
 
-def add_record_flag(parser: argparse.ArgumentParser) -> None:
-    """``--record``, for the page of all campaigns."""
+def campaign_parser(
+    description: str | None,
+    *,
+    things: tuple[str, Sequence[str]] | None = None,
+    count: tuple[str, int, str] | None = None,
+    draws: bool = True,
+) -> argparse.ArgumentParser:
+    """The flags of a campaign.
+
+    Args:
+        description: its docstring.
+        things: flag that chooses what is attacked, and its names.
+        count: flag that says how many attempts are made, its default and what it counts.
+        draws: attempts are drawn, so there are ``--seed``, and ``--keep`` for what was lost.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", type=Path, metavar="FILE", help="writes what was found as JSON")
+    if things is not None:
+        flag, names = things
+        parser.add_argument(flag, nargs="+", choices=names, default=names, metavar="NAME", dest="names")
+    if count is not None:
+        flag, default, words = count
+        parser.add_argument(flag, type=int, default=default, help=f"{words} (default: %(default)s)", dest="count")
+    if draws:
+        parser.add_argument("--seed", type=int, default=0)
+        parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what was lost")
+    return parser
 
 
 def finish(found: Sequence[Found], record: Path | None) -> int:

@@ -9,7 +9,6 @@ else, and once there is room it must end as it did undisturbed. Full and read-on
 root alone may mount.
 """
 
-import argparse
 import contextlib
 import os
 import resource
@@ -21,14 +20,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.campaigns.kills import OUTPUT, TASKS, Task, contents, inputs, words_of
-from tests.campaigns.page import Found, add_record_flag, finish
+from tests.campaigns.kills import DRAWN, OUTPUT, TASKS, Task, contents, differing, inputs, words_of
+from tests.campaigns.page import Found, campaign_parser, finish
 from tests.campaigns.processes import SECONDS, Ended, run
 
 _FILLED = (0.0, 0.2, 0.5, 0.8, 0.97)
 _FILES = 64
 _LONGEST = 255
-
 
 _CLOCK = """
 import os, time
@@ -95,10 +93,15 @@ class _Attack:
         return bool(ended.code)
 
     def _same(self, out: Path) -> None:
-        made = contents(out)
-        other = sorted(file for file in {*self._wanted, *made} if self._wanted.get(file) != made.get(file))
-        if other:
+        if other := differing(self._wanted, contents(out)):
             raise Lost(f"differs from what it was undisturbed: {other[:5]}")
+
+    def _ends(self, out: Path, before: Callable[[], None] | None = None) -> str:
+        """Refused, or as it did undisturbed."""
+        if self._refused(self._run(out, before)):
+            return "refused"
+        self._same(out)
+        return "ended well"
 
     def full_disk(self) -> str:
         """Full at several sizes; with room the same command ends as it should."""
@@ -127,19 +130,11 @@ class _Attack:
     def few_files(self) -> str:
         """So many files may be open."""
         out = self._base / "few" / OUTPUT
-        limited = self._run(out, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES)))
-        if self._refused(limited):
-            return "refused"
-        self._same(out)
-        return "ended well"
+        return self._ends(out, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES)))
 
     def long_name(self) -> str:
         """An output whose name is as long as a name may be."""
-        out = self._base / ("n" * _LONGEST)
-        if self._refused(self._run(out)):
-            return "refused"
-        self._same(out)
-        return "ended well"
+        return self._ends(self._base / ("n" * _LONGEST))
 
     def two_at_once(self) -> str:
         """The same command twice; one of them at least ends well, and then all is as if there had been one."""
@@ -190,23 +185,20 @@ def attack(name: str, task: Task, *, mounts: bool) -> list[Found]:
                 losses.append(str(error))
             found.append(Found(kind, name, 1, tuple(losses), words))
             for item in Path(place).iterdir():
-                if item.name not in ("whole", "cache", "in", "slices", "pairs"):
+                if item.name not in ("whole", "cache", DRAWN):
                     shutil.rmtree(item, ignore_errors=True)
     return found
 
 
 def main() -> int:
     """Parses the flags and prints the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), metavar="TASK")
-    add_record_flag(parser)
-    arguments = parser.parse_args()
+    asked = campaign_parser(__doc__, things=("--tasks", list(TASKS)), draws=False).parse_args()
     mounts = can_mount()
-    found = [one for name in arguments.tasks for one in attack(name, TASKS[name], mounts=mounts)]
+    found = [one for name in asked.names for one in attack(name, TASKS[name], mounts=mounts)]
     if not mounts:
         why = "full and locked ones not tried: they cannot be mounted here (root alone may)"
-        found += [Found("disks", name, 0, (), why) for name in arguments.tasks]
-    return finish(found, arguments.record)
+        found += [Found("disks", name, 0, (), why) for name in asked.names]
+    return finish(found, asked.record)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 The slices are links to a few drawn heads, so that nearly all are copies of each other too.
 """
 
-import argparse
 import csv
 import os
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from tests.campaigns.kills import inputs
 from tests.campaigns.mutations import TINY_DETECTOR, TINY_TRANSLATOR
-from tests.campaigns.page import Found, add_record_flag, finish
+from tests.campaigns.page import Found, campaign_parser, finish
 from tests.campaigns.processes import run
 
 _NAME = "slice.png"
@@ -87,11 +86,8 @@ def attack(count: int) -> list[Found]:
 
 def main() -> int:
     """Parses the flags and prints the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=10_000, help="slices (default: %(default)s)")
-    add_record_flag(parser)
-    arguments = parser.parse_args()
-    return finish(attack(arguments.count), arguments.record)
+    asked = campaign_parser(__doc__, count=("--count", 10_000, "slices"), draws=False).parse_args()
+    return finish(attack(asked.count), asked.record)
 
 
 if __name__ == "__main__":
