@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--labelled", help="class folders that the detector was tested on", **folder)
     parser.add_argument("--cases", help="pictures to show one by one", **folder)
-    parser.add_argument("--real", help="real pictures, or CT volumes", **folder)
+    parser.add_argument("--real", help="real pictures, or volumes", **folder)
     parser.add_argument("--fake", help="pictures or volumes that any program made, scored without a run", **folder)
     parser.add_argument(
         "--paired", action="store_true", help="--real and --fake hold partners: one file name, one slice or patient"
@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--window",
         metavar="real=LO:HI,fake=LO:HI",
-        help="values of --real and --fake that are black and white (default: those of all 16-bit files together)",
+        help="values of --real and --fake that are black and white (default: those of all 16-bit files together; "
+        "of volumes -1000:2000 for CT, each one's own for others)",
     )
     parser.add_argument(
         "--inception-weights",

@@ -63,7 +63,14 @@ def folder_source(
             window = (windows or {}).get(domain)
             for place, split in places:
                 found, said = volume_cases(
-                    volumes[place].volumes, place, root, label=domain, given_split=split, window=window, plane=plane
+                    volumes[place].volumes,
+                    place,
+                    root,
+                    label=domain,
+                    domain=domain,
+                    given_split=split,
+                    window=window,
+                    plane=plane,
                 )
                 cases += found
                 findings += said

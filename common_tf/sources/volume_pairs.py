@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.pictures.head import head_mask
 from common_tf.sources.source import listed
 from common_tf.volumes.files import VolumeFile, list_volumes
-from common_tf.volumes.planes import slices_of, voxels_of
+from common_tf.volumes.heads import CT_HEAD, NoHead, head_of
+from common_tf.volumes.planes import slices_of
 from common_tf.volumes.registration import Registered, register_rigid
 from common_tf.volumes.resampling import resampled
 from common_tf.volumes.volume import BadVolume, Volume, same_grid
@@ -24,7 +24,6 @@ from common_tf.volumes.windows import head_range, is_ct, may_be, refuse_other
 
 _MASK = "mask"
 _MRI_WORDS = ("mri", "mr", "t1", "t1ce", "t1w", "t2", "t2w", "flair", "pd")
-_HEAD_WINDOW = -500.0, 500.0
 
 
 @dataclass(frozen=True)
@@ -111,13 +110,10 @@ class VolumePair:
             if not (mask.voxels > 0).any():
                 raise BadVolume(f"{self.patient}: no voxel of {source} is in the mask; do they lie in one space?")
             return mask.voxels > 0
-        slices = slices_of(truth)
-        low, high = _HEAD_WINDOW if is_ct(target) else head_range(slices)
-        found = [head_mask(np.clip((one - low) / (high - low), 0, 1)) for one in slices.values]
-        head = voxels_of(np.stack(found), truth)
-        if not head.any():
-            raise BadVolume(f"{self.patient}: shows no head")
-        return head
+        try:
+            return head_of(truth, CT_HEAD if is_ct(target) else head_range(slices_of(truth)))
+        except NoHead as error:
+            raise BadVolume(f"{self.patient}: {error}") from error
 
 
 def find_volume_pairs(root: Path, *, domains: Sequence[str], registers: bool = False) -> list[VolumePair]:

@@ -93,6 +93,7 @@ def volume_cases(
     root: Path,
     *,
     label: str,
+    domain: str,
     given_split: str,
     window: tuple[float, float] | None,
     plane: str,
@@ -103,7 +104,8 @@ def volume_cases(
         files: of the folder.
         place: the folder.
         root: of the source.
-        label: the domain.
+        label: of the cases.
+        domain: that the volumes are taken for; ``""`` for any.
         given_split: as the folder says.
         window: values that are black and white; ``None`` for an MRI's own, volume by volume.
         plane: of `common_tf.volumes.planes.PLANES`.
@@ -120,8 +122,8 @@ def volume_cases(
         name = (where / file.name).as_posix()
 
         def opened(file: VolumeFile = file) -> OpenedVolume:
-            key = (*file.paths, label, window, plane)
-            return kept(key, lambda: open_volume(file, domain=label, window=window, plane=plane))
+            key = (*file.paths, domain, window, plane)
+            return kept(key, lambda: open_volume(file, domain=domain, window=window, plane=plane))
 
         try:
             found = opened()
@@ -212,7 +214,7 @@ def open_volume(
 
     Args:
         file: of it.
-        domain: that it is taken for.
+        domain: that it is taken for; ``""`` for any.
         window: values that are black and white; ``None`` for the domain's usual, or the volume's own.
         plane: of its slices.
 

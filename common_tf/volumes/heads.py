@@ -1,4 +1,4 @@
-"""The slices of a volume that show a head, as squares for a network."""
+"""Where the head is in a volume, and its slices that show one as squares for a network."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +10,12 @@ from common_tf.pictures.head import head_mask
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.preparation import Preparation, usual_extent
 from common_tf.progress import progress_in_parts
-from common_tf.volumes.planes import Slices
+from common_tf.volumes.planes import Slices, slices_of, voxels_of
 from common_tf.volumes.slices import picture_of
-from common_tf.volumes.volume import BadVolume
+from common_tf.volumes.volume import BadVolume, Volume
+
+CT_HEAD = -500.0, 500.0
+"""HU that are black and white where the head is looked for in a CT: skin and all that is within it."""
 
 _AT_ONCE = 16
 
@@ -52,6 +55,27 @@ class HeadSlices:
         """A slice with its head."""
         # Made when it is wanted and not kept: all of them are a copy of the whole volume.
         return replace(picture_of(self.slices, number, self.window), head=self.masks[number])
+
+
+def head_of(volume: Volume, window: tuple[float, float]) -> np.ndarray:
+    """The head, axial slice by axial slice.
+
+    Args:
+        volume: any.
+        window: values that are black and white; `CT_HEAD` for a CT in HU.
+
+    Returns:
+        ``(i, j, k)`` bool.
+
+    Raises:
+        NoHead: no slice shows one.
+    """
+    low, high = window
+    found = [head_mask(np.clip((one - low) / (high - low), 0, 1)) for one in slices_of(volume).values]
+    mask = voxels_of(np.stack(found), volume)
+    if not mask.any():
+        raise NoHead("shows no head")
+    return mask
 
 
 def head_slices(slices: Slices, window: tuple[float, float], preparation: Preparation) -> HeadSlices:

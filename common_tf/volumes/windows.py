@@ -86,12 +86,14 @@ def refuse_other(volume: Volume, *, domain: str, has_window: bool = False) -> No
 
     Args:
         volume: that is taken for one of the domain.
-        domain: its name.
+        domain: its name; ``""`` refuses none.
         has_window: the user said which values are black and white, so whatever the values are, they are understood.
 
     Raises:
         BadVolume: another modality, a CT whose values are no HU, or an MRI that holds air as only a CT does.
     """
+    if not domain:
+        return
     if not may_be(volume.modality, domain):
         raise BadVolume(f"says that it is {volume.modality}, and {domain} is wanted here; take the other --direction")
     if has_window:

@@ -7,19 +7,24 @@ from pathlib import Path
 
 from common_tf.errors import UserError
 from common_tf.sources.folders import existing_folder
+from common_tf.sources.source import Source
 from common_tf.volumes.files import VolumeListing, list_volumes
 from common_tf.volumes.volume import BadVolume
 from evaluation_tf.features import named_extractors
-from evaluation_tf.finished.pictures import likeness_sections, pair_sections
-from evaluation_tf.finished.sides import FAKE, REAL
-from evaluation_tf.finished.volumes import volume_section
+from evaluation_tf.finished.hounsfield import hounsfield_section
+from evaluation_tf.finished.likeness import likeness_sections
+from evaluation_tf.finished.pairs import pair_section, picture_pairs
+from evaluation_tf.finished.sides import FAKE, REAL, picture_source
+from evaluation_tf.finished.unitless import unitless_pairs
+from evaluation_tf.finished.volume_sides import VolumeSides, open_volume_sides
 from evaluation_tf.output import ReportFolder
 from evaluation_tf.parts import Gap, Section
 from evaluation_tf.provenance import command_words, version_words
 from evaluation_tf.report import write_report
+from evaluation_tf.similarity import REGIONS
 
 _UNKNOWN = (
-    "The pictures were made elsewhere: whether the program that made them has seen the real ones in its training, "
+    "What is scored was made elsewhere: whether the program that made it has seen the real ones in its training, "
     "nobody can tell from the files"
 )
 
@@ -32,7 +37,7 @@ class FinishedRequest:
         output: folder of the report.
         real, fake: folders of pictures, or of volumes.
         paired: files of one name show one slice, or one patient.
-        windows: values of deep pictures that are black and white, by ``real`` and ``fake``.
+        windows: values of deep pictures or of volumes that are black and white, by ``real`` and ``fake``.
         inception_weights: ``imagenet`` or a file.
         extractor: detector run whose features are compared.
         command: the command line, for the report.
@@ -66,29 +71,38 @@ def score(request: FinishedRequest) -> Path:
     holds = [bool(listing.volumes) for listing in volumes.values()]
     if any(holds) and not all(holds):
         raise UserError(f"--real {request.real}, --fake {request.fake}: one holds volumes, the other none")
-    if all(holds) and not request.paired:
-        raise UserError(
-            f"--real {request.real}: holds volumes, which are scored against their partners of the same name; add "
-            "--paired"
-        )
+    sides = None
     if all(holds):
-        for flag, is_given in (
-            ("--window", request.windows), ("--extractor", request.extractor),
-            ("--inception-weights", request.inception_weights != "imagenet"),
-        ):  # fmt: skip
-            if is_given:
-                raise UserError(f"{flag}: is for pictures, and the folders hold volumes")
+        sides = open_volume_sides(folders, volumes, request.windows, paired=request.paired)
     gaps: list[Gap] = []
     with ReportFolder(request.output) as folder:
-        if all(holds):
-            sections = [volume_section(volumes[REAL].volumes, volumes[FAKE].volumes, figures=folder.figures)]
-            for label, listing in volumes.items():
-                sections[0].warnings += [f"{label}: {note}" for note in listing.notes]
-                # Pictures of the volumes often lie beside them.
-                if listing.pictures:
-                    gaps.append(Gap(f"{listing.pictures} {label} picture files", "volumes lie beside them; not read"))
+        # What is quickly refused, such as a missing partner, comes first; likeness takes a minute and more.
+        source = picture_source(folders) if sides is None else sides.source()
+        of = "pictures" if sides is None else "slices"
+        right = []
+        if not request.paired:
+            gaps.append(Gap(f"{of} against their truth", "the folders are not said to hold partners; add --paired"))
+        elif sides is None:
+            right = [_picture_pairs(folders, request.windows, folder)]
+        elif sides.in_hounsfield:
+            right = [hounsfield_section(sides.pairs, figures=folder.figures)]
         else:
-            sections = _picture_sections(request, folders, folder, gaps)
+            right = [_unitless_pairs(sides, source, folder)]
+        for label, listing in volumes.items():
+            # Pictures of the volumes often lie beside them.
+            if sides is not None and listing.pictures:
+                gaps.append(Gap(f"{listing.pictures} {label} picture files", "volumes lie beside them; not read"))
+        extractors, reasons = named_extractors(request.inception_weights, request.extractor)
+        gaps += reasons
+        sections = likeness_sections(
+            source,
+            request.windows if sides is None else {},
+            of=of,
+            extractors=extractors,
+            paired=request.paired,
+            folder=folder,
+        )
+        sections += right
         name = f"{folders[FAKE].resolve().name} against {folders[REAL].resolve().name}"
         texts = {
             "Command": command_words(request.command),
@@ -96,7 +110,7 @@ def score(request: FinishedRequest) -> Path:
         }
         return write_report(
             folder,
-            title="Finished pictures, scored",
+            title=f"Finished {'pictures' if sides is None else 'volumes'}, scored",
             subtitle=f"{name}; {time.strftime('%Y-%m-%d')}",
             sections=sections,
             gaps=gaps,
@@ -115,17 +129,34 @@ def _refuse_nested(folders: Mapping[str, Path]) -> None:
                 raise UserError(f"{flag} {folders[flag]}: {what} {other}; give folders beside each other")
 
 
-def _picture_sections(
-    request: FinishedRequest, folders: Mapping[str, Path], folder: ReportFolder, gaps: list[Gap]
-) -> list[Section]:
-    extractors, reasons = named_extractors(request.inception_weights, request.extractor)
-    gaps += reasons
-    # What is quickly refused, such as a missing partner, comes first; likeness takes a minute and more.
-    right = pair_sections(folders, request.windows, folder=folder) if request.paired else []
-    if not request.paired:
-        gaps.append(Gap("pictures against their truth", "the folders are not said to hold partners; add --paired"))
-    likeness = likeness_sections(folders, request.windows, extractors=extractors, paired=request.paired, folder=folder)
-    return [*likeness, *right]
+def _picture_pairs(
+    folders: Mapping[str, Path], windows: Mapping[str, tuple[float, float]], folder: ReportFolder
+) -> Section:
+    pairs = picture_pairs(folders, windows)
+    intro = (
+        f"Each fake picture against the real one of the same name: {len(pairs)} pairs in {pairs.group_count} "
+        f"{pairs.group_word}, at the pictures' own size."
+    )
+    return pair_section(pairs, of="pictures", intro=intro, regions=tuple(REGIONS), folder=folder)
+
+
+def _unitless_pairs(sides: VolumeSides, source: Source, folder: ReportFolder) -> Section:
+    pairs = unitless_pairs(sides, source)
+    intro = (
+        f"Each axial slice of a fake volume against the real one at its place: {len(pairs)} slices of "
+        f"{len(sides.pairs)} volumes, {pairs.group_count} {pairs.group_word}. "
+        f"Their values have no unit: {_scale(sides)}."
+    )
+    return pair_section(pairs, of="slices", intro=intro, regions=("head",), folder=folder)
+
+
+def _scale(sides: VolumeSides) -> str:
+    if not sides.windows:
+        return (
+            "each volume, real or fake, is seen from its lowest value to the 99.5th percentile of its heads, so an "
+            "error of brightness or contrast over a whole volume is not seen here"
+        )
+    return "; ".join(f"{label} {low:g} is black and {high:g} white" for label, (low, high) in sides.windows.items())
 
 
 def _volumes(folder: Path, flag: str) -> VolumeListing:

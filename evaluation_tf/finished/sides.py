@@ -1,12 +1,51 @@
-"""The two sides, and where black and white lie for both."""
+"""The two sides as pictures: their files, and where black and white lie for both."""
 
+import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from common_tf.errors import UserError
 from common_tf.pictures.preparation import Preparation, learn_preparation
 from common_tf.pictures.readers import FileFacts
+from common_tf.sources.folders import nothing_here, single_case
+from common_tf.sources.listing import list_pictures, others_finding
+from common_tf.sources.patients import with_patients
+from common_tf.sources.source import Case, Source
 
 REAL, FAKE = "real", "fake"
+
+
+def picture_source(folders: Mapping[str, Path]) -> Source:
+    """The pictures of both sides as cases.
+
+    Args:
+        folders: by side.
+
+    Raises:
+        UserError: a folder without pictures.
+    """
+    cases: list[Case] = []
+    findings = []
+    for label, folder in folders.items():
+        listing = list_pictures(folder)
+        if not listing.paths:
+            raise UserError(f"--{label} {folder}: {nothing_here([listing])}")
+        mine = [single_case(path, folder, label=label, given_split="test") for path in listing.paths]
+        mine, who = with_patients(folder, mine, above=folder_above(folders))
+        cases += [of_side(case, label) for case in mine]
+        findings += [*who, *others_finding([listing], label)]
+    return Source("folders", folders[REAL], cases, findings)
+
+
+def folder_above(folders: Mapping[str, Path]) -> Path:
+    """The folder that holds both sides."""
+    return Path(os.path.commonpath([one.resolve() for one in folders.values()]))
+
+
+def of_side(case: Case, label: str) -> Case:
+    """The case by a name that tells its side: two folders may hold the same names."""
+    return replace(case, name=f"{label}/{case.name}", files={label: f"{label}/{case.files[label]}"})
 
 
 def common_preparations(

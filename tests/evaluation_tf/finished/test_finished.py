@@ -1,8 +1,7 @@
-"""Finished pictures and volumes of any program: scored through evaluate.py, against figures computed here."""
+"""Finished pictures of any program: scored through evaluate.py, against figures computed here."""
 
 import shutil
 
-import nibabel
 import numpy as np
 import pytest
 
@@ -10,9 +9,8 @@ from common_tf.pictures.head import head_mask
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
 from common_tf.sources.dataset import open_dataset
-from common_tf.volumes.files import DICOM, NIFTI, VolumeFile
-from evaluation_tf.finished.pictures import _both, _without_partners
-from evaluation_tf.finished.volumes import _partners
+from evaluation_tf.finished.likeness import _without_partners
+from evaluation_tf.finished.sides import picture_source
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +49,7 @@ def test_sets_are_compared_beside_real_and_blurred_pictures(real, save, report, 
     assert [row["kind"] for row in table["rows"]] == ["result", "reference", "floor"]
     assert {row["swd"]["n"] for row in table["rows"]} == {6}
     assert _row(table, "real")["swd"]["value"] < _row(table, "fake")["swd"]["value"]
-    assert "1 of 8 fake files are real files, byte for byte" in _said(record)
+    assert "1 of 8 fake pictures are real ones, byte for byte" in _said(record)
     assert "not read" not in _said(record)
     assert "2 files have a near-duplicate under another label" in _said(record)
     assert any("nobody can tell" in warning for warning in record["warnings"])
@@ -86,12 +84,12 @@ def test_fakes_of_the_reference_are_not_compared_with_it(heads, save, tmp_path):
         for number, head in enumerate(heads):
             file = save(tmp_path / side / f"p{number}.png", head if side == "real" else 255 - head)
         folders[side] = file.parent
-    dataset = open_dataset(_both(folders), keep_blank=True)
+    dataset = open_dataset(picture_source(folders), keep_blank=True)
     reference = np.array([0, 3, 5])
     kept = _without_partners(dataset, reference, paired=True)
     mine = sorted(folders["fake"].iterdir())
     assert {mine[index].stem for index in kept} == {mine[index].stem for index in range(12) if index not in reference}
-    copies = open_dataset(_both({"real": folders["real"], "fake": folders["real"]}), keep_blank=True)
+    copies = open_dataset(picture_source({"real": folders["real"], "fake": folders["real"]}), keep_blank=True)
     kept = _without_partners(copies, reference, paired=False)
     assert not set(kept) & set(reference) and len(kept)
 
@@ -134,60 +132,7 @@ def test_deep_pictures_of_both_sides_share_one_scale(heads, save, report, tmp_pa
     assert row["mae"]["value"] == pytest.approx(0, abs=0.01)
 
 
-def _volume(path, voxels, affine=None):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(voxels.astype(np.float32), np.eye(4) if affine is None else affine), path)
-
-
-@pytest.fixture(scope="module")
-def volumes(tmp_path_factory):
-    """Two heads in HU, and the same 25 HU brighter, in folders of their patients."""
-    folder = tmp_path_factory.mktemp("volumes")
-    for number in range(2):
-        slices = [draw_phantom(10 * number + one, size=48).ct for one in range(12)]
-        hounsfield = np.stack(slices, axis=-1) * 2000 - 1000
-        _volume(folder / "real" / f"p{number}" / "ct.nii.gz", hounsfield, np.diag([4, 4, 5, 1]))
-        _volume(folder / "fake" / f"p{number}" / "synthetic.nii.gz", hounsfield + 25, np.diag([4, 4, 5, 1]))
-    return folder
-
-
-def test_volumes_are_compared_in_hounsfield_units(volumes, report, tmp_path):
-    """Patients are partners by their folders, too."""
-    record = report(tmp_path / "out", "--real", volumes / "real", "--fake", volumes / "fake", "--paired")
-    tables = record["sections"]["volumes"]["tables"]
-    row = _row(tables["volumes"], "fake")
-    assert row["mae"]["value"] == pytest.approx(25, abs=1e-2) and row["mae"]["n"] == 2
-    assert row["bias_soft"]["value"] == pytest.approx(25, abs=1e-2)
-    assert _row(tables["volumes"], "mean")["mae"]["value"] > 25
-    assert [row["name"] for row in tables["volumes_patients"]["rows"]] == ["p0", "p1"]
-    assert record["summary"][0]["verdict"] == "good"
-
-
-def test_partners_by_folder_are_of_the_same_patient(volumes, refused, tmp_path):
-    """Flat files of other names are none; a series that fills a patient's folder is one."""
-    for side, name in (("real", "p1"), ("fake", "p7")):
-        (tmp_path / side).mkdir()
-        shutil.copy(next((volumes / side).rglob("*.nii.gz")), tmp_path / side / f"{name}.nii.gz")
-    words = ("--real", tmp_path / "real", "--fake", tmp_path / "fake", "--paired", "--output", tmp_path / "no")
-    assert "no single partner" in refused(*words)
-    series = VolumeFile("p0", DICOM, [], lambda: None)
-    file = VolumeFile("p0/sct.nii.gz", NIFTI, [], lambda: None)
-    assert list(_partners([series], [file])) == ["p0"]
-
-
-def test_a_fake_elsewhere_in_space_is_refused(volumes, refused, report, tmp_path):
-    """Saved without its positions it would be measured against air."""
-    found = nibabel.load(volumes / "fake" / "p0" / "synthetic.nii.gz")
-    for name, affine in (("far", np.eye(4)), ("near", found.affine + np.array([[0, 0, 0, 4.0]] + [[0] * 4] * 3))):
-        shutil.copytree(volumes / "fake", tmp_path / name)
-        _volume(tmp_path / name / "p0" / "synthetic.nii.gz", found.get_fdata(), affine)
-    words = ("--real", volumes / "real", "--paired", "--output")
-    assert "of the real one's head; are their positions" in refused(*words, tmp_path / "no", "--fake", tmp_path / "far")
-    record = report(tmp_path / "out", *words[:-1], "--fake", tmp_path / "near")
-    assert "p0: the fake volume was resampled onto the real one's grid" in _said(record)
-
-
-def test_what_cannot_be_scored_is_one_line(real, volumes, save, heads, refused, tmp_path):
+def test_what_cannot_be_scored_is_one_line(real, save, heads, refused, tmp_path):
     """And no report is begun."""
     out = ("--output", tmp_path / "no")
     assert "--fake: is missing" in refused("--real", real, *out)
@@ -200,17 +145,6 @@ def test_what_cannot_be_scored_is_one_line(real, volumes, save, heads, refused, 
     assert "no such folder" in refused("--real", real, "--fake", tmp_path / "none", *out)
     few = save(tmp_path / "few" / "p0.png", heads[0]).parent
     assert "11 images have no partner" in refused("--real", real, "--fake", few, "--paired", *out)
-    both = ("--real", volumes / "real", "--fake")
-    assert "add --paired" in refused(*both, volumes / "fake", *out)
-    assert "one holds volumes, the other none" in refused(*both, real, *out)
-    other = tmp_path / "other"
-    shutil.copytree(volumes / "fake", other)
-    (other / "p1").rename(other / "p7")
-    assert "no single partner" in refused(*both, other, "--paired", *out)
-    for name in ("mri", "mri2"):
-        _volume(tmp_path / name / "p0.nii.gz", np.indices((8, 8, 8)).sum(axis=0))
-    assert "no CT in HU" in refused("--real", tmp_path / "mri", "--fake", tmp_path / "mri2", "--paired", *out)
-    assert "--window: is for pictures" in refused(*both, volumes / "fake", "--paired", "--window", "real=0:80", *out)
     deep = {side: tmp_path / f"deep {side}" for side in ("real", "fake")}
     for folder in deep.values():
         save(folder / "a.png", heads[0].astype(np.uint16) * 16)
