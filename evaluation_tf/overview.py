@@ -66,8 +66,9 @@ def _drawn(table: Table, column: Column, file: Path) -> Figure:
     axes.tick_params(axis="x", labelsize=7)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.set_xlabel(literal(f"{column.title} ({_WORDS[column.better]})"), fontsize=8)
-    axes.set_title(literal(table.title), fontsize=9, loc="left")
+    # Of the figure and not of its axes, which long names of rows leave little room.
+    figure.supxlabel(literal(f"{column.title} ({_WORDS[column.better]})"), fontsize=8)
+    figure.suptitle(literal(table.title), fontsize=9)
     save_figure(figure, file)
     words = ", ".join(f"{row.name} {row.value(column.key):.{column.digits}f}" for row in rows)
     caption = f"{table.title}: {column.title}."

@@ -20,7 +20,7 @@ from evaluation_tf.finished.sides import FAKE, REAL, common_preparations
 from evaluation_tf.image_sets import ImageSet, halves_of, row_value, set_columns, set_rows, yardsticks
 from evaluation_tf.images import Images
 from evaluation_tf.output import ReportFolder
-from evaluation_tf.pairs import is_empty
+from evaluation_tf.pairs import FEWEST_GROUPS, is_empty
 from evaluation_tf.parts import Card, Figure, Section
 from evaluation_tf.perturbations import PERTURBATIONS
 
@@ -108,7 +108,16 @@ def likeness_sections(
     )
     section.tables.append(table)
     section.figures.append(_some_of_each(sets, folder, of))
+    counts = [len(np.unique(one.groups)) for one in (reference, others, fakes)]
+    if min(counts) < FEWEST_GROUPS:
+        section.warnings.append(
+            f"the halves of the real {of} and the fake ones are of {counts[0]}, {counts[1]} and {counts[2]} "
+            f"{dataset.group_word}: distances between so few say little of others"
+        )
     section.card = _likeness_card(table, count, of)
+    if section.card is not None and min(counts) < 2:
+        words = f"too few {dataset.group_word} for a verdict"
+        section.card = replace(section.card, verdict="open", words=words)
     return [audit, section]
 
 

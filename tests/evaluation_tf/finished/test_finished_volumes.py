@@ -47,7 +47,8 @@ def test_volumes_are_compared_in_hounsfield_units(volumes, report, tmp_path):
     assert row["bias_soft"]["value"] == pytest.approx(25, abs=1e-2)
     assert _row(tables["volumes"], "mean")["mae"]["value"] > 25
     assert [row["name"] for row in tables["volumes_patients"]["rows"]] == ["p0", "p1"]
-    assert record["summary"][0]["verdict"] == "good"
+    card = next(one for one in record["summary"] if one["title"].startswith("Are they right?"))
+    assert card["verdict"] == "good"
 
 
 def test_partners_by_folder_are_of_the_same_patient(volumes, refused, tmp_path):
@@ -97,6 +98,10 @@ def test_unpaired_volumes_are_compared_by_their_slices(volumes, report, tmp_path
     assert "real: 2 volumes of 2 patients, 24 axial slices" in noted
     assert any(gap["what"] == "slices against their truth" for gap in record["not_computed"])
     assert "volumes" not in record["sections"]
+    assert "are of 1, 1 and 1 patients" in _said(record)
+    assert [(card["verdict"], card["words"]) for card in record["summary"]] == [
+        ("open", "too few patients for a verdict")
+    ]
 
 
 def test_volumes_without_a_unit_are_compared_on_their_own_scales(mri, report, tmp_path):
