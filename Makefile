@@ -33,7 +33,7 @@ ON_KERAS := tests/test_lanes.py tests/common_tf/backbones tests/common_tf/runs $
   tests/cyclegan_tf/test_networks.py tests/cyclegan_tf/test_losses.py tests/cyclegan_tf/test_systems.py \
   tests/cyclegan_tf/test_projected.py tests/cyclegan_tf/test_start.py tests/detector_tf
 
-.PHONY: demo site test test-more test-all test-other campaign test-suite lint bench clean
+.PHONY: demo site test test-more test-all test-other campaign audit test-suite lint bench clean
 
 demo: $(INSTALLED)
 	$(SAY)
@@ -73,6 +73,17 @@ test-all: $(DOCUMENTED)
 campaign: $(INSTALLED)
 	$(SAY)
 	$(BIN)/python -m tests.campaigns
+
+# Known holes of the packages that either lane pins. Wants a network; a package that could not be asked about fails too.
+audit: .venv-audit/.installed
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints/addons.txt
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints/current.txt
+
+# An environment of its own: it must not move the pins that it reads.
+.venv-audit/.installed:
+	'$(PYTHON)' -m venv --clear .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	touch $@
 
 test-other: $(INSTALLED)
 	$(SAY)

@@ -143,7 +143,7 @@ def refuse_segmentation(run: Path, config: DetectorConfig) -> None:
     if config.task == "segment":
         raise UserError(
             f"{run}: a segmentation run, which names no class and so cannot be explained, averaged or evaluated; give "
-            "a run of --task classify"
+            "a run of --task classify (this one outlines what it finds: --predict FOLDER)"
         )
 
 

@@ -12,6 +12,7 @@ from common_tf.pictures.readers import BadPicture, FileFacts
 from common_tf.sources.dataset import Dataset, open_dataset
 from common_tf.sources.pairs import pair_source, paired_folders, split_place
 from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source, listed
+from common_tf.splits.audit import swapped_finding
 from common_tf.splits.manifest import ManifestRow
 from evaluation_tf.images import Images, for_scaled_domains, scaled_pictures
 from evaluation_tf.seen import seen_cases_by
@@ -145,7 +146,8 @@ def _opened(folder: Path, source: Source, training: Sequence[Case]) -> PairFolde
         raise UserError(f"{folder}: {len(broken)} files cannot be used ({listed(broken)}); mend or remove them")
     kept = {case.name for case in dataset.cases}
     empty = [case.name for case in source.cases if case.name not in kept]
-    warnings = [finding.text for finding in dataset.findings if finding.severity == "warning"]
+    swapped = swapped_finding([scan for mine in dataset.scans for scan in mine])
+    warnings = [finding.text for finding in [*dataset.findings, *swapped] if finding.severity == "warning"]
     if empty:
         warnings.append(
             f"{len(empty)} pairs without a head on one of their sides are left out: {listed(empty, most=5)}"

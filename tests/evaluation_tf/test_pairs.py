@@ -151,6 +151,16 @@ def test_empty_pairs_are_counted_and_broken_ones_refused(run, refused, draw_pair
     assert "1 files cannot be used (60.png: truncated" in complaint
 
 
+def test_strips_that_are_read_the_wrong_way_round_are_said_to_be(save, tmp_path):
+    """All figures would be of the wrong direction."""
+    for seed in range(12):
+        head = draw_phantom(seed, size=96)
+        save(tmp_path / f"{seed}.png", np.hstack([quantise(head.mri), quantise(head.ct)]))
+    for order, says in (("MRI,CT,mask", False), ("CT,MRI,mask", True)):
+        opened = open_pairs(tmp_path, domains=("CT", "MRI"), order=order)
+        assert any("MRI and CT look swapped" in warning for warning in opened.warnings) is says
+
+
 def test_the_translator_gets_pairs_as_files_come(run, pairs, tmp_path):
     """Without the head that both sides know: translate.py gives the same pictures."""
     translations = Translations(run, ArrayCache(tmp_path))

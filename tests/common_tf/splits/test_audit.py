@@ -50,6 +50,23 @@ def test_a_stray_is_suspected_by_what_the_other_groups_look_like(scans):
     assert [finding.files for finding in suspects if finding.text.startswith("MRI")] == [("59.png",)]
 
 
+@pytest.mark.parametrize(("wanted", "says"), [({"CT": "ct", "MRI": "mri"}, False), ({"CT": "mri", "MRI": "ct"}, True)])
+def test_domains_that_are_swapped_as_a_whole_are_told_by_bone(wanted, says):
+    """Every file fits all others of its label, so nothing else sees it. Classes of a detector are not asked."""
+    drawn = {}
+    for seed in range(12):
+        phantom = draw_phantom(seed, size=96)
+        for side in ("ct", "mri"):
+            facts = FileFacts("PNG", "L", 8, 96, 96, 0, 255)
+            drawn[side, seed] = Picture(np.round(getattr(phantom, side) * 255).astype(np.uint8)), facts
+    files = [(label, side, seed) for label, side in wanted.items() for seed in range(12)]
+    found = audit(_files(drawn, files), np.arange(24), ["train"] * 24, aligned=True)
+    assert [finding.severity for finding in found if finding.topic == "swapped"] == ["warning"] * says
+    classes = [({"CT": "no", "MRI": "yes"}[label], side, seed) for label, side, seed in files]
+    found = audit(_files(drawn, classes), np.arange(24), ["train"] * 24)
+    assert not any(finding.topic == "swapped" for finding in found)
+
+
 def test_files_of_one_name_are_named_by_their_folders(scans):
     files = [scan_picture(*scans["mri", 0], name=f"p{n}/slice.png", label="MRI") for n in range(2)]
     files += _files(scans, [("MRI", "mri", 0)])

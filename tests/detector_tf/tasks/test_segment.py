@@ -174,6 +174,7 @@ def test_a_segmentation_run_names_no_class(train, save, tmp_path, capsys):
         assert train(*words) == 2
         error = capsys.readouterr().err
         assert "a segmentation run" in error and "cannot be explained, averaged or evaluated" in error
+        assert "--predict FOLDER" in error
     # The start of another segmentation run, on other patients.
     more = _draw(tmp_path / "more", save, patients=9)
     shutil.rmtree(more / "P0")
