@@ -20,6 +20,7 @@ _WIDE_HEAD = 1.15
 _LONELY_CORRELATION = 0.5
 _LITTLE_CONTRAST = 0.025
 _BLOCK = 512
+_SCALES_APART, _SHARE_OF_EITHER = 6.0, 0.05
 _ASKED, _FEWEST_ASKED = 200, 10
 _WHITE, _SEEN = 230, 20
 _WITH_BONE, _WITHOUT_BONE = 0.05, 0.02
@@ -55,6 +56,7 @@ def audit(
     for label in labels:
         findings += _duplicates(files, groups, label, of)
         findings += _leaks(files, groups, splits, label)
+        findings += _two_scales(files, label)
     if not aligned:
         findings += _shared_between_labels(files, groups, labels)
     findings += swapped_finding(files)
@@ -87,6 +89,32 @@ def contrast_finding(files: Sequence[Scan], label: str, low: float, high: float)
         f"of the brain; window it: --window {label}=BLACK:WHITE (a brain window has 40 HU on either side of the brain)"
     )
     return [Finding("warning", "contrast", text, len(found))]
+
+
+def _two_scales(files, label):
+    """A finding where deep files are of two kinds by their largest values, such as 12 and 16 bits.
+
+    Slices of one scanner differ in brightness too, but from each to the next brighter one by little.
+    """
+    mine = np.flatnonzero([file.label == label and file.facts.is_deep for file in files])
+    largest = np.array([max(1, files[index].facts.largest) for index in mine.tolist()], float)
+    if len(mine) < 2:
+        return
+    order = np.argsort(largest)
+    steps = largest[order][1:] / largest[order][:-1]
+    fewest = max(1, round(_SHARE_OF_EITHER * len(mine)))
+    inner = steps[fewest - 1 : len(steps) - fewest + 1]
+    if not inner.size or inner.max() < _SCALES_APART:
+        return
+    count = fewest + int(inner.argmax())
+    dark, bright = largest[order][count - 1], largest[order][count]
+    chosen = np.zeros(len(files), bool)
+    chosen[mine[order[:count]]] = True
+    text = (
+        f"{label}: {count} deep files hold values up to {dark:.0f}, the other {len(mine) - count} up to {bright:.0f} at "
+        "least, as of 12 and 16 bits; on one scale the first are nearly black: bring them to one scale first"
+    )
+    yield Finding("warning", "two scales", text, count, _names(files, chosen))
 
 
 def _names(files, chosen) -> tuple:

@@ -67,6 +67,26 @@ def test_domains_that_are_swapped_as_a_whole_are_told_by_bone(wanted, says):
     assert not any(finding.topic == "swapped" for finding in found)
 
 
+@pytest.mark.parametrize(
+    ("tops", "says"),
+    [([4000] * 5 + [60000] * 20, 5), ([4000] * 20 + [60000], 20), (list(range(300, 4000, 150)), 0), ([4000], 0)],
+)
+def test_deep_files_of_two_scales_are_told_apart(tops, says):
+    """12 and 16 bits in one folder: the first would be nearly black. Slices of one scanner differ by little."""
+    head = draw_phantom(0, size=32).mri
+    files = [
+        scan_picture(
+            Picture(np.round(head * top).astype(np.uint16)),
+            FileFacts("PNG", "I;16", 16, 32, 32, 0, top),
+            name=f"{number}.png",
+            label="MRI",
+        )
+        for number, top in enumerate(tops)
+    ]
+    found = audit(files, np.arange(len(files)), ["train"] * len(files))
+    assert [finding.count for finding in found if finding.topic == "two scales"] == [says] * bool(says)
+
+
 def test_files_of_one_name_are_named_by_their_folders(scans):
     files = [scan_picture(*scans["mri", 0], name=f"p{n}/slice.png", label="MRI") for n in range(2)]
     files += _files(scans, [("MRI", "mri", 0)])
