@@ -111,8 +111,8 @@ def _two_scales(files, label):
     chosen = np.zeros(len(files), bool)
     chosen[mine[order[:count]]] = True
     text = (
-        f"{label}: {count} deep files hold values up to {dark:.0f}, the other {len(mine) - count} up to {bright:.0f} at "
-        "least, as of 12 and 16 bits; on one scale the first are nearly black: bring them to one scale first"
+        f"{label}: {count} deep files hold values up to {dark:.0f}, the other {len(mine) - count} up to {bright:.0f} "
+        "at least, as of 12 and 16 bits; on one scale the first are nearly black: bring them to one scale first"
     )
     yield Finding("warning", "two scales", text, count, _names(files, chosen))
 
