@@ -74,7 +74,7 @@ campaign: $(INSTALLED)
 	$(SAY)
 	$(BIN)/python -m tests.campaigns
 
-# Known holes of the packages that either lane pins. Wants a network; a package that could not be asked about fails too.
+# Known holes of the packages that either lane pins for this Python. Wants a network; what could not be asked about fails too.
 audit: .venv-audit/.installed
 	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints/addons.txt
 	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints/current.txt

@@ -61,20 +61,25 @@ def hounsfield_values(truth: np.ndarray, voxels: np.ndarray, mask: np.ndarray) -
 
 
 def hounsfield_table(
-    title: str, rows: Mapping[str, tuple[str, str]], values: Mapping[str, Sequence[Mapping[str, float]]]
+    title: str,
+    rows: Mapping[str, tuple[str, str]],
+    values: Mapping[str, Sequence[Mapping[str, float]]],
+    *,
+    patients: np.ndarray | None = None,
 ) -> Table:
     """Means over patients.
 
     Args:
         title: of the table.
         rows: name and kind by key.
-        values: by key, of each patient; keys without any get no row.
+        values: by key, of each volume; keys without any get no row.
+        patients: ``(n,)`` whose each volume is; ``None`` where each is of another.
     """
     found = []
     for key, (name, kind) in rows.items():
         if key in values:
             cells = {
-                column.key: measure(np.array([one[column.key] for one in values[key]]), of="patients")
+                column.key: measure(np.array([one[column.key] for one in values[key]]), patients, of="patients")
                 for column in _COLUMNS
             }
             found.append(Row(name, cells, kind, key))

@@ -6,11 +6,12 @@ or by their bare names where those are unique.
 """
 
 import csv
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 
 from common_tf.errors import UserError
@@ -38,6 +39,11 @@ class _Table:
     patients: Mapping[str, str]
     rows: set[str] = field(default_factory=set)
     shortened: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    @cached_property
+    def place(self) -> Path:
+        """The folder that it lies in, absolute."""
+        return Path(os.path.abspath(self.file.parent))
 
 
 def with_patients(root: Path, cases: Sequence[Case], *, above: Path | None = None) -> tuple[list[Case], list[Finding]]:
@@ -106,15 +112,17 @@ def _read(table: Path) -> dict[str, str]:
 
 def _patient(case: Case, tables: Sequence[_Table]) -> str:
     """The patient of a case; a row that names the whole path counts before one that names less."""
+    # Absolute: a table above the data may be named otherwise than they are.
+    paths = [Path(os.path.abspath(path)) for path in (*case.paths.values(), *([case.place] if case.place else []))]
     inside = [
-        (table, PurePosixPath(path.relative_to(table.file.parent).as_posix()))
+        (table, PurePosixPath(path.relative_to(table.place).as_posix()))
         for table in tables
-        for path in (*case.paths.values(), *([case.place] if case.place is not None else []))
-        if path.is_relative_to(table.file.parent)
+        for path in paths
+        if path.is_relative_to(table.place)
     ]
     found = {}
     for table, full in inside:
-        for name in (str(full), (table.file.parent / full).absolute().as_posix()):
+        for name in (str(full), (table.place / full).as_posix()):
             if name in table.patients:
                 table.rows.add(name)
                 found[table.patients[name]] = table.file

@@ -166,7 +166,7 @@ def volume_cases(
     if anonymous := _named_by_all(people):
         text = f"{label}: all volumes name one patient, an anonymous label it seems; say who is who in patients.csv"
         findings.append(Finding("warning", "patients", text, len(people)))
-    who = _patients({name: set(words) - anonymous for name, words in people.items()})
+    who = joined_patients({name: set(words) - anonymous for name, words in people.items()})
     cases = [case.with_patient(who.get(case.patient, case.patient)) for case in cases]
     count = len(set(who.values()))
     words = f"{label}: {len(files)} volumes of {count} patients, {len(cases)} {plane} slices"
@@ -185,11 +185,14 @@ def _named_by_all(people: Mapping[str, Sequence[str]]) -> set[str]:
     return set.intersection(*map(set, people.values())) if len(people) >= _FEW else set()
 
 
-def _patients(people: Mapping[str, set[str]]) -> dict[str, str]:
+def joined_patients(people: Mapping[str, set[str]]) -> dict[str, str]:
     """The patient of each volume: those that share what names them are one.
 
     The patient's name is what names the first of them, so that a study which holds both domains is one patient in both;
     of a volume that nothing names, its own.
+
+    Args:
+        people: what names each volume's patient, by the volume's name.
     """
     names, words = list(people), sorted(set().union(*people.values()))
     links = [(names.index(name), len(names) + words.index(word)) for name in names for word in people[name]]

@@ -1,5 +1,6 @@
 """The audit: what is wrong with a data set, said before anything is trained on it."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -13,14 +14,14 @@ from common_tf.randomness import Stream
 from common_tf.sources.scanning import Scan
 from common_tf.splits.finding import Finding
 from common_tf.splits.groups import standardised
-from common_tf.volumes.windows import is_ct
 
 _SUSPECT_PROBABILITY = 0.25
 _WIDE_HEAD = 1.15
 _LONELY_CORRELATION = 0.5
 _LITTLE_CONTRAST = 0.025
 _BLOCK = 512
-_SCALES_APART, _SHARE_OF_EITHER = 6.0, 0.05
+_TWELVE_BITS = 4095
+_SCALES_APART, _GAP, _SHARE_OF_EITHER = 6.0, 2.0, 0.05
 _ASKED, _FEWEST_ASKED = 200, 10
 _WHITE, _SEEN = 230, 20
 _WITH_BONE, _WITHOUT_BONE = 0.05, 0.02
@@ -92,29 +93,25 @@ def contrast_finding(files: Sequence[Scan], label: str, low: float, high: float)
 
 
 def _two_scales(files, label):
-    """A finding where deep files are of two kinds by their largest values, such as 12 and 16 bits.
+    """A finding where some deep files stay within 12 bits and others are far above them: nearly black on one scale.
 
-    Slices of one scanner differ in brightness too, but from each to the next brighter one by little.
+    Slices of one scanner differ in brightness too, but with all that lies between.
     """
-    mine = np.flatnonzero([file.label == label and file.facts.is_deep for file in files])
-    largest = np.array([max(1, files[index].facts.largest) for index in mine.tolist()], float)
-    if len(mine) < 2:
+    mine = [index for index, file in enumerate(files) if file.label == label and file.facts.is_deep]
+    largest = np.array([max(1, files[index].facts.largest) for index in mine], float)
+    dark = largest <= _TWELVE_BITS
+    if min(dark.sum(), (~dark).sum()) < max(2, _SHARE_OF_EITHER * len(mine)):
         return
-    order = np.argsort(largest)
-    steps = largest[order][1:] / largest[order][:-1]
-    fewest = max(1, round(_SHARE_OF_EITHER * len(mine)))
-    inner = steps[fewest - 1 : len(steps) - fewest + 1]
-    if not inner.size or inner.max() < _SCALES_APART:
+    ratio = np.median(largest[~dark]) / np.median(largest[dark])
+    if ratio < _SCALES_APART or largest[~dark].min() < _GAP * largest[dark].max():
         return
-    count = fewest + int(inner.argmax())
-    dark, bright = largest[order][count - 1], largest[order][count]
     chosen = np.zeros(len(files), bool)
-    chosen[mine[order[:count]]] = True
+    chosen[np.array(mine)[dark]] = True
     text = (
-        f"{label}: {count} deep files hold values up to {dark:.0f}, the other {len(mine) - count} up to {bright:.0f} "
-        "at least, as of 12 and 16 bits; on one scale the first are nearly black: bring them to one scale first"
+        f"{label}: {dark.sum()} deep files hold values up to {largest[dark].max():.0f}, the other {(~dark).sum()} up "
+        f"to {largest[~dark].min():.0f} at least; on one scale the first are nearly black: bring all to one scale first"
     )
-    yield Finding("warning", "two scales", text, count, _names(files, chosen))
+    yield Finding("warning", "two scales", text, int(dark.sum()), _names(files, chosen))
 
 
 def _names(files, chosen) -> tuple:
@@ -182,9 +179,11 @@ def swapped_finding(files: Sequence[Scan]) -> list[Finding]:
         files: of two labels, one of them a CT; of others nothing is asked.
     """
     labels = sorted({file.label for file in files})
-    if len(labels) != 2 or sum(map(is_ct, labels)) != 1:
+    # The whole word: a detector's class may be called ctrl.
+    named = [bool(re.match("CT([^A-Z]|$)", label.upper())) for label in labels]
+    if len(labels) != 2 or sum(named) != 1:
         return []
-    ct, other = sorted(labels, key=is_ct, reverse=True)
+    ct, other = sorted(labels, key=lambda label: named[labels.index(label)], reverse=True)
     shares = {}
     for label in labels:
         mine = np.flatnonzero([file.label == label and bool(file.extent) for file in files])

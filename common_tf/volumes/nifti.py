@@ -66,7 +66,10 @@ def read_nifti(path: Path, *, number: int | None = None, may_be_constant: bool =
     refuse_size(shape[:3])
     count = shape[3] if len(shape) > 3 else 1
     if number is None and count > 1:
-        raise BadVolume(f"holds {count} volumes; say which, from 0 to {count - 1}")
+        raise BadVolume(
+            f"holds {count} volumes; say which, from 0 to {count - 1} (--volume of translate.py), or save it as a "
+            "file of its own"
+        )
     if number is not None and not 0 <= number < count:
         raise BadVolume(f"holds {count} volume(s), no number {number}; they count from 0")
     kind = image.get_data_dtype()

@@ -11,7 +11,7 @@ from common_tf.volumes.volume import HOUNSFIELD, BadVolume, Volume
 CT_WINDOW = -1000.0, 2000.0
 """HU that are black and white in a training on volumes, where the user gives no window."""
 
-_WHITE_PERCENTILE = 99.5
+_BLACK_PERCENTILE, _WHITE_PERCENTILE = 0.1, 99.5
 AIR_BELOW = -200.0
 """What only a CT goes below, of volumes that do not say what they are."""
 
@@ -40,7 +40,7 @@ def volume_window(
     """Black and white of a volume that is to be translated.
 
     What the user gives; else what the run's black and white are, for a CT in HU; else, for an MRI, whose values have no
-    unit, its own: the lowest value and the 99.5th percentile of the head, one scale for all of its slices.
+    unit, its own `head_range`, one scale for all of its slices.
 
     Args:
         slices: of the volume that is to be translated.
@@ -109,8 +109,11 @@ def refuse_other(volume: Volume, *, domain: str, has_window: bool = False) -> No
 
 
 def head_range(slices: Slices) -> tuple[float, float]:
-    """The lowest value of a volume, and the 99.5th percentile of its heads."""
-    low, top = float(slices.values.min()), float(np.percentile(slices.values, 99.9))
+    """The 0.1st percentile of a volume, which is its background, and the 99.5th of its heads.
+
+    Not the lowest value: a single voxel that interpolation or a network puts below all others would move black.
+    """
+    low, top = map(float, np.percentile(slices.values, (_BLACK_PERCENTILE, 99.9)))
     scaled = (np.clip((one - low) / max(top - low, 1e-6), 0, 1) for one in slices.values)
     inside = [one[head_mask(grey)] for one, grey in zip(slices.values, scaled)]
     head = np.concatenate(inside)

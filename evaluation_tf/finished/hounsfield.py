@@ -1,6 +1,6 @@
 """The section on finished CT volumes: each against the real one of the same name, in Hounsfield units."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from evaluation_tf.hounsfield import (
     patient_table,
     planes_figure,
 )
+from evaluation_tf.pairs import FEWEST_GROUPS
 from evaluation_tf.parts import Section
 
 _ROWS = {
@@ -28,24 +29,29 @@ _ROWS = {
 }
 
 
-def hounsfield_section(pairs: Mapping[str, tuple[VolumeFile, VolumeFile]], *, figures: Path) -> Section:
+def hounsfield_section(
+    pairs: Mapping[str, tuple[VolumeFile, VolumeFile]], patients: Sequence[str], *, figures: Path
+) -> Section:
     """Errors in HU, patient by patient, beside the mean of the other patients.
 
     Args:
-        pairs: real CT and fake CT in HU, by patient.
+        pairs: real CT and fake CT in HU, by name.
+        patients: of each pair.
         figures: folder of the report's.
 
     Raises:
         UserError: a real volume without a head, partners in two spaces.
     """
+    who = np.unique(patients, return_inverse=True)[1]
+    count = int(who.max()) + 1
     section = Section(
         key="volumes",
         title="Are they right, in Hounsfield units?",
-        intro=f"The fake volumes of {len(pairs)} patients against the real ones of the same name, inside the head, as "
-        "the SynthRAD challenges measure it.",
+        intro=f"{len(pairs)} fake volumes of {count} patients against the real ones of the same name, inside the "
+        "head, as the SynthRAD challenges measure it.",
     )
-    if len(pairs) < 5:
-        section.warnings.append(f"{len(pairs)} patients: intervals over so few say little of others")
+    if count < FEWEST_GROUPS:
+        section.warnings.append(f"{count} patients: intervals over so few say little of others")
     values: dict[str, list[Mapping[str, float]]] = {"fake": []}
     sums = np.array([_sum_and_count(*_truth(files[0])) for files in pairs.values()])
     density = ErrorDensity()
@@ -55,15 +61,15 @@ def hounsfield_section(pairs: Mapping[str, tuple[VolumeFile, VolumeFile]], *, fi
         made, notes = _made(files[1], truth, mask)
         density.add(truth.voxels[mask], made.voxels[mask])
         values["fake"].append(hounsfield_values(truth.voxels, made.voxels, mask))
-        if len(pairs) > 1:
-            others = sums.sum(axis=0) - sums[number]
+        if count > 1:
+            others = sums[who != who[number]].sum(axis=0)
             mean = np.full(truth.shape, others[0] / others[1], np.float32)
             values.setdefault("mean", []).append(hounsfield_values(truth.voxels, mean, mask))
         if np.array_equal(truth.voxels, made.voxels):
             notes.append("the fake volume equals the real one in every voxel")
         section.warnings += [f"{name}: {note}" for note in notes]
     section.tables += [
-        hounsfield_table("Fake against real, in the head", _ROWS, values),
+        hounsfield_table("Fake against real, in the head", _ROWS, values, patients=who),
         patient_table(list(pairs), values["fake"]),
     ]
     names, order = list(pairs), np.argsort([one["mae"] for one in values["fake"]])
@@ -73,15 +79,15 @@ def hounsfield_section(pairs: Mapping[str, tuple[VolumeFile, VolumeFile]], *, fi
         section.figures.append(
             planes_figure(
                 figures / f"volume_{word}.png",
-                f"The {word} patient by MAE ({names[index]})",
+                f"The {word} volume by MAE ({names[index]})",
                 beside={},
                 truth=truth,
                 made=_made(files[1], truth, mask)[0],
                 mask=mask,
             )
         )
-    section.figures.append(density.figure(figures / "bland_altman.png", len(pairs)))
-    section.card = hounsfield_card(section.tables[0], len(pairs), title="Are they right? MAE in the head")
+    section.figures.append(density.figure(figures / "bland_altman.png", count))
+    section.card = hounsfield_card(section.tables[0], count, title="Are they right? MAE in the head")
     return section
 
 

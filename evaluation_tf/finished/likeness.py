@@ -1,4 +1,4 @@
-"""Sections on finished pictures: are the files fit to be compared, do they look real, are they right?"""
+"""Sections on finished pictures and slices: are the files fit to be compared, and do they look real?"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,8 @@ def likeness_sections(
     real = replace(source, cases=[case for case in source.cases if REAL in case.files])
     first, second = halves_of(open_dataset(real, bad_files="skip", keep_blank=keep_blank).groups)
     reference, others = sets[REAL].chosen(first), sets[REAL].chosen(second)
-    fakes = sets[FAKE].chosen(_without_partners(dataset, first, paired=paired))
+    # Partners among volumes are of one patient, and so of one group.
+    fakes = sets[FAKE].chosen(_without_partners(dataset, first, paired=paired and keep_blank))
     count = min(len(reference), len(others), len(fakes))
     if not count:
         reason = f"the real {of} are of one group" if not len(reference) else f"all fake {of} are of heads of theirs"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from common_tf.errors import UserError
 from common_tf.sources.folders import existing_folder
-from common_tf.sources.source import Source
 from common_tf.volumes.files import VolumeListing, list_volumes
 from common_tf.volumes.volume import BadVolume
 from evaluation_tf.features import named_extractors
@@ -17,6 +16,7 @@ from evaluation_tf.finished.pairs import pair_section, picture_pairs
 from evaluation_tf.finished.sides import FAKE, REAL, picture_source
 from evaluation_tf.finished.unitless import unitless_pairs
 from evaluation_tf.finished.volume_sides import VolumeSides, open_volume_sides
+from evaluation_tf.finished.volume_slices import patients_of, slice_source
 from evaluation_tf.output import ReportFolder
 from evaluation_tf.parts import Gap, Section
 from evaluation_tf.provenance import command_words, version_words
@@ -77,7 +77,7 @@ def score(request: FinishedRequest) -> Path:
     gaps: list[Gap] = []
     with ReportFolder(request.output) as folder:
         # What is quickly refused, such as a missing partner, comes first; likeness takes a minute and more.
-        source = picture_source(folders) if sides is None else sides.source()
+        source = picture_source(folders) if sides is None else slice_source(sides)
         of = "pictures" if sides is None else "slices"
         right = []
         if not request.paired:
@@ -85,9 +85,11 @@ def score(request: FinishedRequest) -> Path:
         elif sides is None:
             right = [_picture_pairs(folders, request.windows, folder)]
         elif sides.in_hounsfield:
-            right = [hounsfield_section(sides.pairs, figures=folder.figures)]
+            patients = patients_of(source)
+            who = [patients[f"{REAL}/{real.name}"] for real, _ in sides.pairs.values()]
+            right = [hounsfield_section(sides.pairs, who, figures=folder.figures)]
         else:
-            right = [_unitless_pairs(sides, source, folder)]
+            right = [_unitless_pairs(sides, patients_of(source), folder)]
         for label, listing in volumes.items():
             # Pictures of the volumes often lie beside them.
             if sides is not None and listing.pictures:
@@ -140,12 +142,12 @@ def _picture_pairs(
     return pair_section(pairs, of="pictures", intro=intro, regions=tuple(REGIONS), folder=folder)
 
 
-def _unitless_pairs(sides: VolumeSides, source: Source, folder: ReportFolder) -> Section:
-    pairs = unitless_pairs(sides, source)
+def _unitless_pairs(sides: VolumeSides, patients: Mapping[str, str], folder: ReportFolder) -> Section:
+    pairs = unitless_pairs(sides, patients)
     intro = (
         f"Each axial slice of a fake volume against the real one at its place: {len(pairs)} slices of "
         f"{len(sides.pairs)} volumes, {pairs.group_count} {pairs.group_word}. "
-        f"Their values have no unit: {_scale(sides)}."
+        f"{_scale(sides)}."
     )
     return pair_section(pairs, of="slices", intro=intro, regions=("head",), folder=folder)
 
@@ -153,10 +155,12 @@ def _unitless_pairs(sides: VolumeSides, source: Source, folder: ReportFolder) ->
 def _scale(sides: VolumeSides) -> str:
     if not sides.windows:
         return (
-            "each volume, real or fake, is seen from its lowest value to the 99.5th percentile of its heads, so an "
-            "error of brightness or contrast over a whole volume is not seen here"
+            "They are no CT in HU, so each volume, real or fake, is seen from its background to the 99.5th percentile "
+            "of its heads: an error of brightness or contrast over a whole volume is not seen here"
         )
-    return "; ".join(f"{label} {low:g} is black and {high:g} white" for label, (low, high) in sides.windows.items())
+    return "As asked for, " + "; ".join(
+        f"{label} {low:g} is black and {high:g} white" for label, (low, high) in sides.windows.items()
+    )
 
 
 def _volumes(folder: Path, flag: str) -> VolumeListing:

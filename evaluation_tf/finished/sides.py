@@ -39,8 +39,8 @@ def picture_source(folders: Mapping[str, Path]) -> Source:
 
 
 def folder_above(folders: Mapping[str, Path]) -> Path:
-    """The folder that holds both sides."""
-    return Path(os.path.commonpath([one.resolve() for one in folders.values()]))
+    """The folder that holds both sides, by the names that they were given by."""
+    return Path(os.path.commonpath([os.path.abspath(one) for one in folders.values()]))
 
 
 def of_side(case: Case, label: str) -> Case:

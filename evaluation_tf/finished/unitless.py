@@ -1,12 +1,14 @@
 """Partners among volumes whose values have no unit, such as MRI: their slices as aligned pictures of 8 bits."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from common_tf.errors import UserError
 from common_tf.pictures.geometry import BLANK_EXTENT, head_extent
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.intensity import quantise
 from common_tf.progress import progress
-from common_tf.sources.source import Source
 from common_tf.volumes.files import VolumeFile
 from common_tf.volumes.planes import needs_regular, slices_of
 from common_tf.volumes.resampling import regular
@@ -18,30 +20,36 @@ from evaluation_tf.images import Images
 from evaluation_tf.pairs import Pairs
 
 
-def unitless_pairs(sides: VolumeSides, source: Source) -> Pairs:
-    """Axial slices of each real volume with a head on them, and the fake ones at their places.
+def unitless_pairs(sides: VolumeSides, patients: Mapping[str, str]) -> Pairs:
+    """Axial slices of each real volume and the fake ones at their places, where either shows a head.
 
     The fake volume is brought to the grid of the real one. Pictures of several sizes are filled up with black.
 
     Args:
         sides: with partners.
-        source: their slices, which know whose they are.
+        patients: of each volume, by side and name.
 
     Raises:
         UserError: a real volume without a head, partners in two spaces.
     """
-    patients = {case.name.rpartition("#")[0]: case.patient for case in source.cases}
     real, fake, masks, groups, said = [], [], [], [], []
+    empty = 0
     for name, files in progress(sides.pairs.items(), total=len(sides.pairs), words="comparing volumes"):
         sliced, notes = _sliced(*files, sides)
         said += [f"{name}: {note}" for note in notes]
         for pair in sliced:
             heads = [head_mask(one) for one in pair]
-            if head_extent(heads[0]) >= BLANK_EXTENT:
-                real.append(quantise(pair[0]))
-                fake.append(quantise(pair[1]))
-                masks.append(heads[0] | heads[1])
-                groups.append(patients[f"{REAL}/{files[0].name}"])
+            if max(map(head_extent, heads)) < BLANK_EXTENT:
+                empty += 1
+                continue
+            real.append(quantise(pair[0]))
+            fake.append(quantise(pair[1]))
+            masks.append(heads[0] | heads[1])
+            groups.append(patients[f"{REAL}/{files[0].name}"])
+    if not real:
+        raise UserError(f"--{REAL}: none of its {empty} slices shows a head; are black and white right (--window)?")
+    if empty:
+        said.append(f"{empty} slices without a head on either side are left out")
     shape = np.max([one.shape for one in real], axis=0)
     return Pairs(
         name="slices of the volumes",

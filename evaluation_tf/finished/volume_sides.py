@@ -1,16 +1,15 @@
-"""The two sides as volumes: what their values mean, which are partners, and their slices."""
+"""The two sides as volumes: what their values mean, which are partners, and where they lie."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from common_tf.errors import UserError
 from common_tf.progress import progress
-from common_tf.sources.patients import with_patients
-from common_tf.sources.source import Case, Source, listed
-from common_tf.sources.volumes import volume_cases
+from common_tf.sources.listing import Listing, others_finding
+from common_tf.sources.source import listed
 from common_tf.splits.finding import Finding
 from common_tf.volumes.files import DICOM, VolumeFile, VolumeListing, nifti_stem
 from common_tf.volumes.heads import NoHead, head_of
@@ -18,9 +17,10 @@ from common_tf.volumes.planes import slices_of
 from common_tf.volumes.resampling import indices_of, resampled
 from common_tf.volumes.volume import HOUNSFIELD, BadVolume, Volume, same_grid
 from common_tf.volumes.windows import AIR_BELOW, CT_WINDOW
-from evaluation_tf.finished.sides import FAKE, REAL, folder_above, of_side
+from evaluation_tf.finished.sides import FAKE, REAL
 
 _LEAST_COVERED, _ASKED = 0.5, 20_000
+_MASK_KINDS = 8
 _MOST_SLICES, _FEWEST = 3000, 8
 _ALIKE_FIELDS = 1.1
 
@@ -33,7 +33,7 @@ class VolumeSides:
         folders: by side.
         files: by side.
         pairs: a real volume and its partner, by the name that they share; empty where none are asked for.
-        in_hounsfield: all of them are CT in HU, as air says.
+        in_hounsfield: all of them are CT in HU, with the air that shows it.
         windows: black and white of slices by side; none where each volume has its own.
         findings: what is to be said of them.
     """
@@ -43,41 +43,31 @@ class VolumeSides:
     pairs: Mapping[str, tuple[VolumeFile, VolumeFile]]
     in_hounsfield: bool
     windows: Mapping[str, tuple[float, float]]
-    findings: Sequence[Finding] = field(default=())
-
-    def source(self) -> Source:
-        """Axial slices of both sides as cases; partners are of one patient, and so are volumes of one name.
-
-        Raises:
-            UserError: a patients.csv that cannot be used.
-        """
-        cases: list[Case] = []
-        findings = [*self.findings]
-        for label, files in self.files.items():
-            mine, said = volume_cases(
-                files,
-                self.folders[label],
-                self.folders[label],
-                label=label,
-                domain="",
-                given_split="test",
-                window=self.windows.get(label),
-                plane="axial",
-            )
-            mine, who = with_patients(self.folders[label], mine, above=folder_above(self.folders))
-            most = self.most_slices
-            mine = [one for cases_of in _by_volume(mine) for one in chosen_slices(cases_of, most)]
-            cases += [of_side(_by_stem(case), label) for case in mine]
-            findings += [*said, *who]
-        patients = {_volume_of(case): case.patient for case in cases}
-        partners = {f"{FAKE}/{fake.name}": patients[f"{REAL}/{real.name}"] for real, fake in self.pairs.values()}
-        cases = [case.with_patient(partners.get(_volume_of(case), case.patient)) for case in cases]
-        return Source("folders", self.folders[REAL], cases, findings)
+    findings: Sequence[Finding] = ()
 
     @property
     def most_slices(self) -> int:
         """How many slices of each volume are compared: of many volumes fewer of each, spread evenly."""
         return max(_FEWEST, _MOST_SLICES // max(len(files) for files in self.files.values()))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one look at a volume tells.
+
+    Attributes:
+        is_ct: it says that it is CT, or goes down to air as only a CT in HU does.
+        has_air: it goes down to air.
+        kinds: how many values it holds, of some voxels.
+        width: of its slices' field of view, the longer side in mm.
+        slices: how many.
+    """
+
+    is_ct: bool
+    has_air: bool
+    kinds: int
+    width: float
+    slices: int
 
 
 def open_volume_sides(
@@ -101,42 +91,74 @@ def open_volume_sides(
     if windows and len(windows) < 2:
         alone = next(label for label in folders if label not in windows)
         raise UserError(f"--window: names one side; name black and white of --{alone} too")
-    files = {label: listing.volumes for label, listing in listings.items()}
+    seen: dict[str, dict[str, _Seen]] = {}
+    files: dict[str, list[VolumeFile]] = {}
+    findings: list[Finding] = []
+    for label, listing in listings.items():
+        findings += [Finding("note", "volumes", f"{label}: {note}", 0) for note in listing.notes]
+        findings += others_finding([Listing((), listing.others)], label)
+        some = progress(listing.volumes, total=len(listing.volumes), words=f"reading the {label} volumes")
+        seen[label] = {file.name: _look(read_volume(file, label)) for file in some}
+        masks = tuple(name for name, one in seen[label].items() if one.kinds <= _MASK_KINDS)
+        if masks:
+            text = f"{label}: {len(masks)} volumes hold {_MASK_KINDS} values and fewer, as masks do; left out"
+            findings.append(Finding("warning", "masks", text, len(masks), masks))
+        files[label] = [file for file in listing.volumes if file.name not in masks]
+        if not files[label]:
+            raise UserError(
+                f"--{label}: all of its {len(masks)} volumes hold {_MASK_KINDS} values and fewer, as masks do"
+            )
+    seen = {label: {file.name: seen[label][file.name] for file in mine} for label, mine in files.items()}
     pairs = _partners(files[REAL], files[FAKE]) if paired else {}
-    are_ct: dict[str, list[bool]] = {label: [] for label in files}
-    fields: dict[str, list[float]] = {label: [] for label in files}
-    most = 0
-    for label, mine in files.items():
-        for file in progress(mine, total=len(mine), words=f"reading the {label} volumes"):
-            volume = read_volume(file, label)
-            slices = slices_of(volume)
-            are_ct[label].append(_is_ct(volume))
-            fields[label].append(max(np.array(slices.values.shape[1:]) * slices.spacing))
-            most = max(most, len(slices))
-    every = [one for found in are_ct.values() for one in found]
-    if any(every) and not all(every) and len(windows) < 2:
-        label, file = next(
-            (label, file) for label, mine in files.items() for file, is_ct in zip(mine, are_ct[label]) if not is_ct
-        )
-        raise UserError(
-            f"--{label}: {file.name}: no value below {AIR_BELOW:g}, so it is no CT in HU as others are; name the "
-            "values that are black and white on either side: --window real=LO:HI,fake=LO:HI"
-        )
-    in_hounsfield = all(every)
+    in_hounsfield = all(one.is_ct and one.has_air for mine in seen.values() for one in mine.values())
+    if not windows:
+        _refuse_unlike(seen)
     both = windows or (dict.fromkeys(files, CT_WINDOW) if in_hounsfield else {})
-    findings = [
-        Finding("note", "volumes", f"{label}: {note}", 0) for label, one in listings.items() for note in one.notes
-    ]
     sides = VolumeSides(folders, files, pairs, in_hounsfield, both)
-    widths = {label: float(np.median(some)) for label, some in fields.items()}
+    widths = {label: float(np.median([one.width for one in mine.values()])) for label, mine in seen.items()}
     if max(widths.values()) > _ALIKE_FIELDS * min(widths.values()):
         words = ", ".join(f"{label} {width:.0f} mm" for label, width in widths.items())
         text = f"slices are compared whole, and their fields of view differ: {words} (medians)"
         findings.append(Finding("warning", "field of view", text, 0))
-    if most > sides.most_slices:
+    if max(one.slices for mine in seen.values() for one in mine.values()) > sides.most_slices:
         text = f"of each volume at most {sides.most_slices} slices are compared, spread evenly"
         findings.append(Finding("note", "volumes", text, 0))
     return replace(sides, findings=findings)
+
+
+def _look(volume: Volume) -> _Seen:
+    slices = slices_of(volume)
+    has_air = float(volume.voxels.min()) < AIR_BELOW
+    return _Seen(
+        is_ct=volume.unit == HOUNSFIELD or volume.modality == "CT" or (not volume.modality and has_air),
+        has_air=has_air,
+        kinds=len(np.unique(volume.voxels.ravel()[:: max(1, volume.voxels.size // _ASKED)])),
+        width=float(max(np.array(slices.values.shape[1:]) * slices.spacing)),
+        slices=len(slices),
+    )
+
+
+def _refuse_unlike(seen: Mapping[str, Mapping[str, _Seen]]) -> None:
+    """Refuses volumes whose values cannot be compared as they are: CT beside others, and CT whose air was cut off, for
+    a scale of each volume's own would hide an error in HU.
+
+    Raises:
+        UserError: such ones.
+    """
+    every = [(label, name, one) for label, mine in seen.items() for name, one in mine.items()]
+    ct = [(label, name) for label, name, one in every if one.is_ct]
+    other = [(label, name) for label, name, one in every if not one.is_ct]
+    cut = [(label, name) for label, name, one in every if one.is_ct and not one.has_air]
+    way = "name the values that are black and white on either side: --window real=LO:HI,fake=LO:HI"
+    if ct and other:
+        first, second = (" ".join(("--" + some[0][0], some[0][1])) for some in (ct, other))
+        raise UserError(
+            f"{first} is a CT ({len(ct)} such volumes), as what goes below {AIR_BELOW:g} is or DICOM says, and "
+            f"{second} is none ({len(other)} such); {way}"
+        )
+    if cut:
+        label, name = cut[0]
+        raise UserError(f"--{label} {name}: a CT without air, as if its values were cut off ({len(cut)} such); {way}")
 
 
 def read_volume(file: VolumeFile, label: str) -> Volume:
@@ -211,39 +233,19 @@ def chosen_slices(slices: Sequence, most: int) -> list:
     return [slices[index] for index in np.linspace(0, len(slices) - 1, most).round().astype(int)]
 
 
-def _is_ct(volume: Volume) -> bool:
-    return volume.modality in ("", "CT") and float(volume.voxels.min()) < AIR_BELOW
-
-
-def _by_volume(cases: Sequence[Case]) -> list[list[Case]]:
-    found: dict[str, list[Case]] = {}
-    for case in cases:
-        found.setdefault(_volume_of(case), []).append(case)
-    return list(found.values())
-
-
-def _volume_of(case: Case) -> str:
-    return case.name.rpartition("#")[0] or case.name
-
-
-def _by_stem(case: Case) -> Case:
-    """A volume that nothing names is known by its own name, whatever its ending: on both sides it is one patient."""
-    name = _volume_of(case)
-    return case.with_patient(nifti_stem(name)[0]) if case.patient == name else case
-
-
 def _partners(real: Sequence[VolumeFile], fake: Sequence[VolumeFile]) -> dict[str, tuple[VolumeFile, VolumeFile]]:
     """By name without ending; where each patient has a folder with one volume on either side, by the folder."""
-    for key in (_stem, _folder):
+    for key in (volume_stem, _folder):
         sides = [{key(one): one for one in side} for side in (real, fake)]
         if all(len(found) == len(side) for found, side in zip(sides, (real, fake))) and set(sides[0]) == set(sides[1]):
             return {name: (sides[0][name], sides[1][name]) for name in sorted(sides[0])}
-    names = [{_stem(one) for one in side} for side in (real, fake)]
+    names = [{volume_stem(one) for one in side} for side in (real, fake)]
     alone = sorted(names[0] ^ names[1]) or sorted(names[0])
     raise UserError(f"--real, --fake: {len(alone)} volumes have no single partner of the same name ({listed(alone)})")
 
 
-def _stem(file: VolumeFile) -> str:
+def volume_stem(file: VolumeFile) -> str:
+    """A volume's name without its ending."""
     return nifti_stem(file.name)[0]
 
 

@@ -62,14 +62,21 @@ def test_domains_that_are_swapped_as_a_whole_are_told_by_bone(wanted, says):
     files = [(label, side, seed) for label, side in wanted.items() for seed in range(12)]
     found = audit(_files(drawn, files), np.arange(24), ["train"] * 24, aligned=True)
     assert [finding.severity for finding in found if finding.topic == "swapped"] == ["warning"] * says
-    classes = [({"CT": "no", "MRI": "yes"}[label], side, seed) for label, side, seed in files]
+    classes = [({"CT": "ctrl", "MRI": "tumour"}[label], side, seed) for label, side, seed in files]
     found = audit(_files(drawn, classes), np.arange(24), ["train"] * 24)
     assert not any(finding.topic == "swapped" for finding in found)
 
 
 @pytest.mark.parametrize(
     ("tops", "says"),
-    [([4000] * 5 + [60000] * 20, 5), ([4000] * 20 + [60000], 20), (list(range(300, 4000, 150)), 0), ([4000], 0)],
+    [
+        ([4000] * 5 + [60000] * 20, 5),
+        (list(range(600, 4000, 100)) + list(range(12000, 65000, 1000)), 34),
+        (list(range(300, 4000, 150)), 0),  # one scanner, 12 bits
+        ([145, *range(966, 3850, 150)], 0),  # with a slice near the vertex
+        (list(range(2000, 32000, 900)), 0),  # one scanner, 15 bits
+        ([4000], 0),
+    ],
 )
 def test_deep_files_of_two_scales_are_told_apart(tops, says):
     """12 and 16 bits in one folder: the first would be nearly black. Slices of one scanner differ by little."""

@@ -1,6 +1,7 @@
 """Finished volumes of any program: scored through evaluate.py, against figures computed here."""
 
 import shutil
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -10,7 +11,10 @@ from common_tf.pictures.head import head_mask
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
 from common_tf.volumes.files import DICOM, NIFTI, VolumeFile, list_volumes
+from common_tf.volumes.phantom import write_drawn
+from common_tf.volumes.volume import HOUNSFIELD, Volume
 from evaluation_tf.finished.volume_sides import _partners, open_volume_sides
+from evaluation_tf.finished.volume_slices import patients_of, slice_source
 
 
 def _row(table, key):
@@ -137,32 +141,125 @@ def test_volumes_of_several_sizes_are_compared(mri, report, tmp_path):
     assert row["mae"]["value"] == pytest.approx(0, abs=1e-3) and row["mae"]["n"] == 32
 
 
-def test_a_patient_whom_dicom_names_is_known_by_it_on_both_sides(tmp_path):
-    """Partners are of the real one's patient, whatever the fake file is called; a volume nobody names has its own."""
+def _source(real, fake, *, paired=False, windows=None):
+    folders = {"real": real, "fake": fake}
+    listings = {side: list_volumes(folder) for side, folder in folders.items()}
+    return slice_source(open_volume_sides(folders, listings, windows or {}, paired=paired))
+
+
+def _head(number, count=3):
+    slices = [draw_phantom(100 * number + one, size=32).ct for one in range(count)]
+    return np.stack(slices, axis=-1) * 2000 - 1000
+
+
+def _series(folder, name, hounsfield):
+    volume = Volume(hounsfield.astype(np.float32), np.diag([4.0, 4, 5, 1]), unit=HOUNSFIELD, modality="CT")
+    write_drawn(folder, volume, name=name, as_dicom=True)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake"),
+    [
+        (("p0.nii", "p1.nii"), ("p0.nii.gz", "p1.nii.gz")),
+        (("p0/ct.nii", "p1/ct.nii"), ("p0.nii.gz", "p1.nii.gz")),
+        (("p0/ct.nii", "p1/ct.nii"), ("p0/sct.nii",)),
+        (("all/p0.nii", "all/p1.nii"), ("all/p0.nii", "all/p1.nii")),
+    ],
+)
+def test_one_head_is_one_patient_on_both_sides(real, fake, tmp_path):
+    """Whatever the layouts: against slices of its own head a fake would be nearer than any real one can be."""
+    for side, names in (("real", real), ("fake", fake)):
+        for number, name in enumerate(names):
+            _volume(tmp_path / side / name, _head(number))
+    found = patients_of(_source(tmp_path / "real", tmp_path / "fake"))
+    for number, name in enumerate(fake):
+        assert found[f"fake/{name}"] == found[f"real/{real[number]}"]
+    assert len(set(found.values())) == 2
+
+
+def test_partners_are_of_the_patient_that_a_table_gives_to_the_real_one(tmp_path, monkeypatch):
+    """A table above both sides counts too, also where the folders are named relative to here."""
     for side, names in (("real", ("a/ct.nii.gz", "b/ct.nii.gz")), ("fake", ("a/one.nii", "b/two.nii"))):
         for number, name in enumerate(names):
-            slices = np.stack([draw_phantom(10 * number + one, size=32).ct for one in range(3)], axis=-1)
-            _volume(tmp_path / side / name, slices * 2000 - 1000)
-    folders = {side: tmp_path / side for side in ("real", "fake")}
-    listings = {side: list_volumes(folder) for side, folder in folders.items()}
-    (tmp_path / "real" / "patients.csv").write_text("file,patient\na/ct.nii.gz,Ada\nb/ct.nii.gz,Bo\n")
-    source = open_volume_sides(folders, listings, {}, paired=True).source()
-    assert {case.name.split("/")[1]: case.patient for case in source.cases} == {"a": "Ada", "b": "Bo"}
-    flat = {side: tmp_path / f"flat {side}" for side in folders}
-    for side, folder in flat.items():
-        _volume(folder / f"p0.nii{'.gz' if side == 'fake' else ''}", slices * 2000 - 1000)
-    listings = {side: list_volumes(folder) for side, folder in flat.items()}
-    source = open_volume_sides(flat, listings, {}, paired=False).source()
-    assert {case.patient for case in source.cases} == {"p0"}
+            _volume(tmp_path / side / name, _head(number))
+    (tmp_path / "patients.csv").write_text("file,patient\nreal/a/ct.nii.gz,Ada\nreal/b/ct.nii.gz,Ada\n")
+    monkeypatch.chdir(tmp_path)
+    found = patients_of(_source(Path("real"), Path("fake"), paired=True))
+    assert len(found) == 4 and len(set(found.values())) == 1
+
+
+def test_dicom_on_both_sides(tmp_path, report):
+    """Series have names without a dot, and say what they are."""
+    for side in ("real", "fake"):
+        for number in range(4):
+            _series(tmp_path / side, f"ct{number}", _head(number, 8) + (20 if side == "fake" else 0))
+    record = report(tmp_path / "out", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--paired")
+    assert _row(record["sections"]["volumes"]["tables"]["volumes"], "fake")["mae"]["value"] == pytest.approx(20, abs=1)
+    table = record["sections"]["distribution"]["tables"]["distribution"]
+    assert {row["swd"]["n"] for row in table["rows"]} == {16}  # the fakes of the patients of the other half
+
+
+def test_scans_of_one_patient_are_no_two(tmp_path, report):
+    """Neither for the intervals nor for the floor: the mean of the others is of other patients."""
+    for number in range(4):
+        head = _head(number, 8)
+        name = f"p{number // 2}/s{number}.nii.gz"
+        _volume(tmp_path / "real" / name, head, np.diag([4, 4, 5, 1]))
+        _volume(tmp_path / "fake" / name, head + 20, np.diag([4, 4, 5, 1]))
+    record = report(tmp_path / "out", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--paired")
+    cell = _row(record["sections"]["volumes"]["tables"]["volumes"], "fake")["mae"]
+    assert (cell["n"], cell["groups"]) == (4, 2)
+    assert "2 patients: intervals over so few" in _said(record)
+
+
+def test_a_fake_head_where_the_real_one_has_none_counts(mri, report, tmp_path):
+    """What is empty on both sides is left out, and counted."""
+    shutil.copytree(mri / "real", tmp_path / "real")
+    for file in (tmp_path / "real").iterdir():
+        found = nibabel.load(file)
+        values = found.get_fdata()
+        values[..., -2:] = 0
+        _volume(file, values, found.affine)
+    record = report(tmp_path / "out", "--real", tmp_path / "real", "--fake", mri / "fake", "--paired")
+    row = _row(record["sections"]["pairs"]["tables"]["pairs_head"], "fake")
+    assert row["mae"]["n"] == 32 and row["mae"]["value"] > 0.05
+    assert "4 slices without a head on either side are left out" in _said(record)
+
+
+def test_a_single_voxel_does_not_move_black(mri, report, tmp_path):
+    """Overshoot of a network, or of cubic resampling."""
+    shutil.copytree(mri / "fake", tmp_path / "fake")
+    for file in (tmp_path / "fake").iterdir():
+        found = nibabel.load(file)
+        values = found.get_fdata()
+        values[0, 0, 0] = -150
+        _volume(file, values, found.affine)
+    record = report(tmp_path / "out", "--real", mri / "real", "--fake", tmp_path / "fake", "--paired")
+    row = _row(record["sections"]["pairs"]["tables"]["pairs_head"], "fake")
+    assert row["mae"]["value"] == pytest.approx(0, abs=1e-3)
+
+
+def test_masks_beside_volumes_are_left_out_and_named(mri, tmp_path):
+    """As SynthRAD has them."""
+    for number in range(2):
+        for side in ("real", "fake"):
+            ending = ".gz" if side == "real" else ""
+            place = tmp_path / side / f"p{number}" / "mr.nii"
+            place.parent.mkdir(parents=True)
+            shutil.copy(mri / side / f"p{number}.nii{ending}", f"{place}{ending}")
+        found = nibabel.load(mri / "real" / f"p{number}.nii.gz")
+        _volume(tmp_path / "real" / f"p{number}" / "mask.nii.gz", found.get_fdata() > 100, found.affine)
+    source = _source(tmp_path / "real", tmp_path / "fake", paired=True)
+    assert not any("mask" in case.name for case in source.cases)
+    said = next(finding for finding in source.findings if finding.topic == "masks")
+    assert said.severity == "warning" and said.files == ("p0/mask.nii.gz", "p1/mask.nii.gz")
 
 
 def test_of_many_slices_each_volume_gives_some(mri, monkeypatch):
     """Evenly from the lowest to the highest, and it is said."""
     monkeypatch.setattr("evaluation_tf.finished.volume_sides._MOST_SLICES", 12)
     monkeypatch.setattr("evaluation_tf.finished.volume_sides._FEWEST", 2)
-    folders = {side: mri / side for side in ("real", "fake")}
-    listings = {side: list_volumes(folder) for side, folder in folders.items()}
-    source = open_volume_sides(folders, listings, {}, paired=True).source()
+    source = _source(mri / "real", mri / "fake", paired=True)
     mine = [case.name for case in source.cases if case.name.startswith("real/p2")]
     assert mine == [f"real/p2.nii.gz#{number:03d}" for number in (0, 4, 8)]
     assert any("at most 3 slices are compared" in finding.text for finding in source.findings)
@@ -179,7 +276,16 @@ def test_volumes_that_cannot_be_scored_are_one_line(volumes, mri, save, refused,
     (other / "p1").rename(other / "p7")
     assert "no single partner" in refused(*both, other, "--paired", *out)
     mixed = refused(*both, mri / "fake", *out)
-    assert "--fake: p0.nii: no value below -200" in mixed and "--window real=LO:HI,fake=LO:HI" in mixed
+    assert "--real p0/ct.nii.gz is a CT (2 such volumes)" in mixed and "--fake p0.nii is none (4 such)" in mixed
+    assert "--window real=LO:HI,fake=LO:HI" in mixed
+    cut = {side: tmp_path / "cut" / side for side in ("real", "fake")}
+    for folder in cut.values():
+        _series(folder, "ct", np.clip(_head(0, 8), -100, 100))
+    assert "a CT without air" in refused("--real", cut["real"], "--fake", cut["fake"], *out)
+    for folder in (tmp_path / "masks", tmp_path / "masks2"):
+        _volume(folder / "p0.nii", (_head(0) > 0) * 1.0)
+    masks = refused("--real", tmp_path / "masks", "--fake", tmp_path / "masks2", *out)
+    assert "--real: all of its 1 volumes hold 8 values and fewer, as masks do" in masks
     one = refused(*both, volumes / "fake", "--paired", "--window", "real=0:80", *out)
     assert "names one side; name black and white of --fake too" in one
     damaged = tmp_path / "damaged"
