@@ -8,7 +8,7 @@ import numpy as np
 
 from common_tf.errors import UserError
 from common_tf.measurement.measurement import Measurement, measure
-from common_tf.sources.folders import single_case
+from common_tf.sources.folders import picture_cases
 from common_tf.sources.scanning import Scan
 from common_tf.sources.scans import open_store, scan_cases
 from common_tf.sources.source import Case, listed
@@ -79,7 +79,7 @@ def labelled_question(
             f"--labelled {folder}: holds none of the images that {panel.run} was tested on; give the folder that the "
             "detector's --data named"
         )
-    cases = [single_case(folder / path, folder, label=domain, given_split="test") for path in found]
+    cases = picture_cases([folder / path for path in found], folder, label=domain, given_split="test")
     scans = [mine[0] for mine in scan_cases(cases, open_store())]
     rows = list(found.values())
     _refuse_other_files(folder, scans, [row["sha256"] for row in rows])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common_tf.errors import UserError
 from common_tf.pictures.readers import extensions
-from common_tf.sources.folders import existing_folder, single_case
+from common_tf.sources.folders import existing_folder, picture_cases
 from common_tf.sources.listing import Listing, folders_finding, list_pictures, others_finding
 from common_tf.sources.patients import with_patients
 from common_tf.sources.source import SPLIT_FOLDERS, Case, Source
@@ -34,7 +34,7 @@ def class_source(root: Path) -> Source:
         listings += found.values()
         by_split[place] = {folder.name for folder, listing in found.items() if listing.paths}
         for folder, listing in found.items():
-            cases += [single_case(path, root, label=folder.name, given_split=given) for path in listing.paths]
+            cases += picture_cases(listing.paths, root, label=folder.name, given_split=given)
         findings += folders_finding(place, [folder for folder, listing in found.items() if listing.paths])
     names = sorted({case.labels[0] for case in cases})
     if len(names) < 2:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from common_tf.errors import UserError
+from common_tf.garbage import without_collecting
 from common_tf.pictures.geometry import BLANK_EXTENT, head_extent
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.preparation import Preparation, learn_preparation
@@ -109,6 +110,7 @@ class Dataset:
         files = [scan for scan in scans if scan.facts is not None and not scan.facts.is_volume]
         return contrast_finding(files, label, preparation.low, preparation.high)
 
+    @without_collecting()
     def rows(self, splits: Sequence[str]) -> list[ManifestRow]:
         """The manifest: every picture with its split, and what is left out."""
         rows = []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from common_tf.errors import UserError
 from common_tf.files import place_in
+from common_tf.garbage import without_collecting
 from common_tf.pictures.readers import extensions, read_file
 from common_tf.sources.listing import Listing, folders_finding, list_pictures, others_finding
 from common_tf.sources.patients import with_patients
@@ -83,11 +84,8 @@ def folder_source(
             where = training if needs_training else root
             raise UserError(f"{where}: {nothing_here([listings[place] for place in wanted])}")
         findings += others_finding(list(listings.values()), domain)
-        cases += [
-            single_case(path, root, label=domain, given_split=split)
-            for place, split in places
-            for path in listings[place].paths
-        ]
+        for place, split in places:
+            cases += picture_cases(listings[place].paths, root, label=domain, given_split=split)
     cases, who = with_patients(root, cases)
     return Source("folders", root, cases, [*findings, *folders_finding(root, read), *who])
 
@@ -109,8 +107,21 @@ def existing_folder(root: Path) -> Path:
     return Path(root)
 
 
+@without_collecting()
+def picture_cases(paths: Sequence[Path], root: Path, *, label: str, given_split: str) -> list[Case]:
+    """A case for each picture file.
+
+    Args:
+        paths: of the files, below the root.
+        root: of the source.
+        label: of the cases.
+        given_split: as the folder says.
+    """
+    return [single_case(path, root, label=label, given_split=given_split) for path in paths]
+
+
 def single_case(path: Path, root: Path, *, label: str, given_split: str) -> Case:
-    """A case of one file."""
+    """A case of one file; see `picture_cases`."""
     name = place_in(root, path)
 
     def load() -> Loaded:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from common_tf.errors import UserError
 from common_tf.files import place_in, visible_files
+from common_tf.garbage import without_collecting
 from common_tf.pictures.readers import extensions
 from common_tf.sources.source import listed
 from common_tf.splits.finding import Finding
@@ -36,6 +37,7 @@ class Listing:
         return ", ".join(f"{count} {ending or 'without an ending'}" for ending, count in ordered)
 
 
+@without_collecting()
 def list_pictures(folder: Path, *, recursive: bool = True) -> Listing:
     """Lists picture files by their endings. Hidden files and folders are left out, and the overview beside translated
     pictures.

@@ -22,6 +22,7 @@ import PIL
 
 from common_tf.errors import UserError
 from common_tf.files import plain
+from common_tf.garbage import without_collecting
 from common_tf.pictures.readers import FileFacts
 from common_tf.sources.scanning import THUMBNAIL_SIDE, Scan
 from common_tf.sources.source import Case
@@ -82,6 +83,7 @@ class ScanStore:
         except sqlite3.Error as error:
             raise OSError(None, str(error)) from error
 
+    @without_collecting()
     def known(self, cases: Sequence[Case]) -> list[list[Scan] | None]:
         """The scans of cases whose files have not changed since; ``None`` for the others."""
         wanted = {_name(case): number for number, case in enumerate(cases) if _has_files(case)}
@@ -281,4 +283,4 @@ def _scan(case: Case, label: str, value: dict, thumbnail: StoredThumbnail) -> Sc
 
 
 def _bits(text: str) -> np.ndarray:
-    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8)).astype(bool)
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8)).view(bool)

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from common_tf.errors import UserError
 from common_tf.files import visible_files
+from common_tf.garbage import without_collecting
 from common_tf.pictures.readers import extensions
 from common_tf.volumes.dicom.files import Series, find_series, is_dicom
 from common_tf.volumes.dicom.reading import read_series
@@ -103,15 +104,17 @@ def list_volumes(source: Path, *, number: int | None = None) -> VolumeListing:
     dicoms: list[Path] = []
     others: Counter[str] = Counter()
     pictures = 0
-    for path in visible_files(source):
+    with without_collecting():
+        files = list(visible_files(source))
+    for path in files:
         kind = _kind(path)
         if kind == NIFTI:
             niftis.append(path)
         elif kind == DICOM:
             dicoms.append(path)
         elif path.name not in _EXPECTED:
-            others[path.suffix.lower()] += 1
-            pictures += path.suffix.lower() in extensions()
+            others[ending := path.suffix.lower()] += 1
+            pictures += ending in extensions()
     found = [_nifti(path, source, number) for path in niftis]
     series, left_out = find_series(dicoms)
     found += _named_series(series, source)

@@ -8,7 +8,7 @@ from pathlib import Path
 from common_tf.errors import UserError
 from common_tf.pictures.preparation import Preparation, learn_preparation
 from common_tf.pictures.readers import FileFacts
-from common_tf.sources.folders import nothing_here, single_case
+from common_tf.sources.folders import nothing_here, picture_cases
 from common_tf.sources.listing import list_pictures, others_finding
 from common_tf.sources.patients import with_patients
 from common_tf.sources.source import Case, Source
@@ -31,7 +31,7 @@ def picture_source(folders: Mapping[str, Path]) -> Source:
         listing = list_pictures(folder)
         if not listing.paths:
             raise UserError(f"--{label} {folder}: {nothing_here([listing])}")
-        mine = [single_case(path, folder, label=label, given_split="test") for path in listing.paths]
+        mine = picture_cases(listing.paths, folder, label=label, given_split="test")
         mine, who = with_patients(folder, mine, above=folder_above(folders))
         cases += [of_side(case, label) for case in mine]
         findings += [*who, *others_finding([listing], label)]

@@ -6,7 +6,7 @@ from common_tf.measurement.measurement import plain_number
 from common_tf.measurement.tables import Column, Row, Table
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
 from common_tf.pictures.picture import Picture
-from common_tf.sources.folders import single_case
+from common_tf.sources.folders import picture_cases
 from common_tf.sources.inputs import unlike_lines
 from common_tf.sources.listing import list_pictures, others_finding
 from common_tf.sources.scanning import Scan
@@ -50,7 +50,7 @@ def build(context: Context) -> Section | None:
 def _read(section: Section, outputs: Translations, place: Path, source: str) -> tuple[list[Picture], list[Scan]]:
     listing = list_pictures(place)
     section.warnings += [f"--cases: {finding.text}" for finding in others_finding([listing], place.name)]
-    cases = [single_case(path, place, label=source, given_split="test") for path in listing.paths]
+    cases = picture_cases(listing.paths, place, label=source, given_split="test")
     pictures, scans = [], []
     for case, (scan,) in zip(cases, scan_cases(cases, open_store())):
         if scan.problem:

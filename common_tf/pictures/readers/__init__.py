@@ -22,6 +22,7 @@ def _readers() -> tuple[ModuleType, ...]:
     return tuple(plugins(sys.modules[__name__]).values())
 
 
+@cache
 def extensions() -> tuple[str, ...]:
     """The file name endings that some reader reads, in lower case."""
     return tuple(ending for reader in _readers() for ending in reader.EXTENSIONS)
