@@ -7,12 +7,15 @@ import nibabel
 import numpy as np
 import pytest
 
+from common_tf.metrics.similarity.mae import mae
 from common_tf.pictures.head import head_mask
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
 from common_tf.volumes.files import DICOM, NIFTI, VolumeFile, list_volumes
 from common_tf.volumes.phantom import write_drawn
 from common_tf.volumes.volume import HOUNSFIELD, Volume
+from evaluation_tf.finished.hounsfield import hounsfield_section
+from evaluation_tf.finished.unitless import unitless_pairs
 from evaluation_tf.finished.volume_sides import _partners, open_volume_sides
 from evaluation_tf.finished.volume_slices import patients_of, slice_source
 
@@ -110,15 +113,13 @@ def test_unpaired_volumes_are_compared_by_their_slices(volumes, report, tmp_path
 
 def test_volumes_without_a_unit_are_compared_on_their_own_scales(mri, report, tmp_path):
     """Three times as bright is the same MRI; with one window for both it is not."""
-    words = ("--real", mri / "real", "--paired", "--fake")
-    record = report(tmp_path / "out", *words, mri / "fake")
+    record = report(tmp_path / "out", "--real", mri / "real", "--fake", mri / "fake", "--paired")
     table = record["sections"]["pairs"]["tables"]["pairs_head"]
     assert _row(table, "fake")["mae"]["value"] == pytest.approx(0, abs=1e-3)
     assert _row(table, "fake")["mae"]["n"] == 32  # of 36 slices; four show nothing
     assert [row["key"] for row in table["rows"]] == ["fake", "black", "table", "mean", "stranger"]
     assert list(record["sections"]["pairs"]["tables"]) == ["pairs_head"]
-    record = report(tmp_path / "windowed", *words, mri / "dark", "--window", "real=0:900,fake=0:900")
-    row = _row(record["sections"]["pairs"]["tables"]["pairs_head"], "fake")
+    _, error = _compared(mri / "real", mri / "dark", windows={"real": (0, 900), "fake": (0, 900)})
     wanted = []
     for number in range(4):
         values = nibabel.load(mri / "real" / f"p{number}.nii.gz").get_fdata()[..., 1:] / 900
@@ -126,25 +127,41 @@ def test_volumes_without_a_unit_are_compared_on_their_own_scales(mri, report, tm
         for real, fake in zip(values.transpose(2, 1, 0), made.transpose(2, 1, 0)):
             inside = head_mask(real.astype(np.float32)) | head_mask(fake.astype(np.float32))
             wanted.append(np.abs(quantise(real).astype(float) - quantise(fake))[inside].mean() / 255)
-    assert row["mae"]["value"] == pytest.approx(np.mean(wanted), abs=1e-5)
+    assert error == pytest.approx(np.mean(wanted), abs=1e-5)
 
 
-def test_volumes_of_several_sizes_are_compared(mri, report, tmp_path):
+def test_volumes_of_several_sizes_are_compared(mri, tmp_path):
     """The head of each against its own partner: what is filled up is outside of it."""
     for side in ("real", "fake"):
         shutil.copytree(mri / side, tmp_path / side)
         file = next((tmp_path / side).glob("p1.*"))
         found = nibabel.load(file)
         _volume(file, np.pad(found.get_fdata(), ((0, 0), (6, 2), (0, 0))), found.affine)
-    record = report(tmp_path / "out", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--paired")
-    row = _row(record["sections"]["pairs"]["tables"]["pairs_head"], "fake")
-    assert row["mae"]["value"] == pytest.approx(0, abs=1e-3) and row["mae"]["n"] == 32
+    pairs, error = _compared(tmp_path / "real", tmp_path / "fake")
+    assert error == pytest.approx(0, abs=1e-3) and len(pairs) == 32
+    assert pairs.images["real"].pixels.shape[1:] == (56, 48)
+    # The real p1 is 8 rows higher than the others, which stand in the middle of as many.
+    alone, _ = _compared(mri / "real", mri / "fake")
+    others = pairs.groups != pairs.groups[8]
+    np.testing.assert_array_equal(pairs.images["real"].pixels[others][:, 4:52], alone.images["real"].pixels[others])
 
 
-def _source(real, fake, *, paired=False, windows=None):
+def _sides(real, fake, *, paired=False, windows=None):
     folders = {"real": real, "fake": fake}
     listings = {side: list_volumes(folder) for side, folder in folders.items()}
-    return slice_source(open_volume_sides(folders, listings, windows or {}, paired=paired))
+    return open_volume_sides(folders, listings, windows or {}, paired=paired)
+
+
+def _source(real, fake, *, paired=False):
+    return slice_source(_sides(real, fake, paired=paired))
+
+
+def _compared(real, fake, *, windows=None):
+    """The pairs of a report without its likeness, and their mean error in the head."""
+    sides = _sides(real, fake, paired=True, windows=windows)
+    pairs = unitless_pairs(sides, patients_of(slice_source(sides)))
+    images, mask = pairs.images, pairs.mask.pixels
+    return pairs, mae(images["fake"].scaled(), images["real"].scaled(), mask=mask).mean()
 
 
 def _head(number, count=3):
@@ -199,20 +216,23 @@ def test_dicom_on_both_sides(tmp_path, report):
     assert {row["swd"]["n"] for row in table["rows"]} == {16}  # the fakes of the patients of the other half
 
 
-def test_scans_of_one_patient_are_no_two(tmp_path, report):
+def test_scans_of_one_patient_are_no_two(tmp_path):
     """Neither for the intervals nor for the floor: the mean of the others is of other patients."""
     for number in range(4):
         head = _head(number, 8)
         name = f"p{number // 2}/s{number}.nii.gz"
         _volume(tmp_path / "real" / name, head, np.diag([4, 4, 5, 1]))
         _volume(tmp_path / "fake" / name, head + 20, np.diag([4, 4, 5, 1]))
-    record = report(tmp_path / "out", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--paired")
-    cell = _row(record["sections"]["volumes"]["tables"]["volumes"], "fake")["mae"]
-    assert (cell["n"], cell["groups"]) == (4, 2)
-    assert "2 patients: intervals over so few" in _said(record)
+    sides = _sides(tmp_path / "real", tmp_path / "fake", paired=True)
+    found = patients_of(slice_source(sides))
+    who = [found[f"real/{real.name}"] for real, _ in sides.pairs.values()]
+    section = hounsfield_section(sides.pairs, who, figures=tmp_path)
+    cell = section.table("volumes").row("fake").cells["mae"]
+    assert (cell.n, cell.groups) == (4, 2)
+    assert any("2 patients: intervals over so few" in warning for warning in section.warnings)
 
 
-def test_a_fake_head_where_the_real_one_has_none_counts(mri, report, tmp_path):
+def test_a_fake_head_where_the_real_one_has_none_counts(mri, tmp_path):
     """What is empty on both sides is left out, and counted."""
     shutil.copytree(mri / "real", tmp_path / "real")
     for file in (tmp_path / "real").iterdir():
@@ -220,13 +240,12 @@ def test_a_fake_head_where_the_real_one_has_none_counts(mri, report, tmp_path):
         values = found.get_fdata()
         values[..., -2:] = 0
         _volume(file, values, found.affine)
-    record = report(tmp_path / "out", "--real", tmp_path / "real", "--fake", mri / "fake", "--paired")
-    row = _row(record["sections"]["pairs"]["tables"]["pairs_head"], "fake")
-    assert row["mae"]["n"] == 32 and row["mae"]["value"] > 0.05
-    assert "4 slices without a head on either side are left out" in _said(record)
+    pairs, error = _compared(tmp_path / "real", mri / "fake")
+    assert len(pairs) == 32 and error > 0.05
+    assert "4 slices without a head on either side are left out" in pairs.warnings
 
 
-def test_a_single_voxel_does_not_move_black(mri, report, tmp_path):
+def test_a_single_voxel_does_not_move_black(mri, tmp_path):
     """Overshoot of a network, or of cubic resampling."""
     shutil.copytree(mri / "fake", tmp_path / "fake")
     for file in (tmp_path / "fake").iterdir():
@@ -234,9 +253,7 @@ def test_a_single_voxel_does_not_move_black(mri, report, tmp_path):
         values = found.get_fdata()
         values[0, 0, 0] = -150
         _volume(file, values, found.affine)
-    record = report(tmp_path / "out", "--real", mri / "real", "--fake", tmp_path / "fake", "--paired")
-    row = _row(record["sections"]["pairs"]["tables"]["pairs_head"], "fake")
-    assert row["mae"]["value"] == pytest.approx(0, abs=1e-3)
+    assert _compared(mri / "real", tmp_path / "fake")[1] == pytest.approx(0, abs=1e-3)
 
 
 def test_masks_beside_volumes_are_left_out_and_named(mri, tmp_path):
