@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 _MARK = "'"
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_FIRST = frozenset((*_FORMULAS, _MARK))  # of most cells the first letter is enough
 
 
 def csv_text(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -43,7 +44,9 @@ def read_csv(stream: TextIO) -> tuple[list[str], list[list[str]]]:
 
 
 def _marked(cell: Any) -> Any:
-    if not isinstance(cell, str) or not (cell.startswith(_FORMULAS) or _is_marked(cell)) or _is_number(cell):
+    if not isinstance(cell, str) or cell[:1] not in _FIRST:
+        return cell
+    if not (cell.startswith(_FORMULAS) or _is_marked(cell)) or _is_number(cell):
         return cell
     return _MARK + cell
 

@@ -1,8 +1,12 @@
 """Python's search for garbage, put off where very many objects are made that all stay."""
 
 import gc
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_LOCK = threading.Lock()
+_wanted, _was_on = 0, True
 
 
 @contextmanager
@@ -13,10 +17,21 @@ def without_collecting() -> Iterator[None]:
     quarter: listing a hundred thousand files took a third longer by it. Not for what makes cycles of large objects,
     such as reading volumes.
     """
-    was_on = gc.isenabled()
-    gc.disable()
+    _put_off(1)
     try:
         yield
     finally:
-        if was_on:
+        _put_off(-1)
+
+
+def _put_off(change: int) -> None:
+    """Counts who wants it put off, of all threads: the first turns it off, the last on again, if it was on."""
+    global _wanted, _was_on
+    with _LOCK:
+        if not _wanted:
+            _was_on = gc.isenabled()
+        _wanted += change
+        if _wanted:
+            gc.disable()
+        elif _was_on:
             gc.enable()

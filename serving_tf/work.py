@@ -24,7 +24,7 @@ from common_tf.volumes.files import DICOM, list_volumes
 from common_tf.volumes.planes import slices_of
 from common_tf.volumes.resampling import regular
 from common_tf.volumes.volume import HOUNSFIELD, BadVolume, Volume
-from common_tf.volumes.windows import AIR_BELOW, head_range, is_ct
+from common_tf.volumes.windows import head_range, is_ct, looks_like_ct
 from cyclegan_tf.inference import TrainedTranslator, load_translator
 from cyclegan_tf.translation import translate_files
 from detector_tf.inference import TrainedDetector
@@ -189,7 +189,7 @@ def _write_view(path: Path, volume: Volume) -> list[int]:
 
 def _is_hounsfield(volume: Volume, domain: str) -> bool:
     """By what the file says, by the domain's name, or by air, of which only a CT has values."""
-    return volume.unit == HOUNSFIELD or is_ct(domain) or float(volume.voxels.min()) < AIR_BELOW
+    return is_ct(domain) or looks_like_ct(volume)
 
 
 def _verdicts(

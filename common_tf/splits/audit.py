@@ -176,7 +176,7 @@ def swapped_finding(files: Sequence[Scan]) -> list[Finding]:
     of all files is seen by nothing else: they are consistent with each other.
 
     Args:
-        files: of two labels, one of them a CT; of others nothing is asked.
+        files: good ones of two labels, one of them a CT, of 8 bits; of others nothing is asked.
     """
     labels = sorted({file.label for file in files})
     # The whole word: a detector's class may be called ctrl.
@@ -186,7 +186,10 @@ def swapped_finding(files: Sequence[Scan]) -> list[Finding]:
     ct, other = sorted(labels, key=lambda label: named[labels.index(label)], reverse=True)
     shares = {}
     for label in labels:
-        mine = np.flatnonzero([file.label == label and bool(file.extent) for file in files])
+        # Volumes and deep files are seen on other scales, on which bone is not white.
+        mine = np.flatnonzero(
+            [file.label == label and bool(file.extent) and file.facts.bits <= 8 for file in files if file.facts]
+        )
         if len(mine) < _FEWEST_ASKED:
             return []
         chosen = mine[np.linspace(0, len(mine) - 1, min(_ASKED, len(mine))).astype(int)]

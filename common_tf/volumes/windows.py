@@ -15,10 +15,24 @@ _BLACK_PERCENTILE, _WHITE_PERCENTILE = 0.1, 99.5
 AIR_BELOW = -200.0
 """What only a CT goes below, of volumes that do not say what they are."""
 
+_LEAST_AIR = 0.001
+
 
 def is_ct(domain: str) -> bool:
     """Whether a domain's values are Hounsfield units, by its name."""
     return domain.upper().startswith("CT")
+
+
+def has_air(volume: Volume) -> bool:
+    """Whether a thousandth of a volume's voxels lie where only the air of a CT in HU does. Single ones, which
+    interpolation or a network may put there, tell nothing.
+    """
+    return float((volume.voxels < AIR_BELOW).mean()) >= _LEAST_AIR
+
+
+def looks_like_ct(volume: Volume) -> bool:
+    """Whether a volume says that it is CT, or has a CT's air and does not say what it is."""
+    return volume.unit == HOUNSFIELD or volume.modality == "CT" or (not volume.modality and has_air(volume))
 
 
 def refuse_run(preparation: Preparation, *, domain: str) -> None:
@@ -58,7 +72,8 @@ def volume_window(
             low, high = preparation.physical
             return (low, high), f"{low:g} is black and {high:g} is white, as in the run's training"
         low, high = head_range(slices)
-        return (low, high), f"{low:g} is black and {high:g} is white ({_WHITE_PERCENTILE} % of the head lie below)"
+        words = f"{low:g} is black ({_BLACK_PERCENTILE} % of the volume lie below)"
+        return (low, high), f"{words} and {high:g} is white ({_WHITE_PERCENTILE} % of the head lie below)"
     assert preparation.physical is not None  # see refuse_run
     low, high = preparation.physical
     return (low, high), f"{low:g} HU is black and {high:g} HU is white, as in the run's training"
@@ -99,12 +114,13 @@ def refuse_other(volume: Volume, *, domain: str, has_window: bool = False) -> No
     if has_window:
         return
     lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
-    if is_ct(domain) and volume.unit != HOUNSFIELD and lowest > AIR_BELOW:
+    air = has_air(volume)
+    if is_ct(domain) and volume.unit != HOUNSFIELD and not air:
         raise BadVolume(
             f"holds values from {lowest:g} to {highest:g} and no air of about -1000, so they are no HU; give the "
             f"values of black and white: --window {domain}=BLACK:WHITE"
         )
-    if not is_ct(domain) and not volume.modality and lowest < AIR_BELOW:
+    if not is_ct(domain) and not volume.modality and air:
         raise BadVolume(f"holds values down to {lowest:g}, as a CT does, and {domain} is wanted here")
 
 

@@ -9,8 +9,8 @@ from common_tf.sources.segmented_volumes import LABEL_ENDINGS, SEQUENCES, by_nam
 from common_tf.volumes.files import VolumeFile
 from common_tf.volumes.heads import HeadSlices, NoHead, head_slices
 from common_tf.volumes.planes import slices_on_grid
-from common_tf.volumes.volume import HOUNSFIELD, BadVolume, Volume, same_grid
-from common_tf.volumes.windows import AIR_BELOW, volume_window
+from common_tf.volumes.volume import BadVolume, Volume, same_grid
+from common_tf.volumes.windows import looks_like_ct, volume_window
 from detector_tf.sections import SLICE
 
 _MODALITIES = ("", "CT", "MR")
@@ -103,12 +103,10 @@ def refuse_volume(volume: Volume, preparation: Preparation, given: tuple[float, 
     """
     if volume.modality not in _MODALITIES:
         raise BadVolume(f"says that it is {volume.modality}, which is neither CT nor MR")
-    lowest = float(volume.voxels.min())
-    is_ct = volume.unit == HOUNSFIELD or volume.modality == "CT" or (not volume.modality and lowest < AIR_BELOW)
-    if is_ct and given is None and preparation.physical is None:
+    if looks_like_ct(volume) and given is None and preparation.physical is None:
         raise BadVolume(
-            f"holds HU (its lowest value is {lowest:g}), and the run does not say which are black and white; say it: "
-            f"--window {SLICE}=BLACK:WHITE (a brain window is {SLICE}=0:80)"
+            f"holds HU (its lowest value is {float(volume.voxels.min()):g}), and the run does not say which are black "
+            f"and white; say it: --window {SLICE}=BLACK:WHITE (a brain window is {SLICE}=0:80)"
         )
     slices_on_grid(volume)
 

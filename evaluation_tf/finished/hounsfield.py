@@ -48,7 +48,7 @@ def hounsfield_section(
         key="volumes",
         title="Are they right, in Hounsfield units?",
         intro=f"{len(pairs)} fake volumes of {count} patients against the real ones of the same name, inside the "
-        "head, as the SynthRAD challenges measure it.",
+        "head, as the SynthRAD challenges measure it; no window counts here.",
     )
     if count < FEWEST_GROUPS:
         section.warnings.append(f"{count} patients: intervals over so few say little of others")

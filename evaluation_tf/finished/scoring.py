@@ -156,7 +156,8 @@ def _scale(sides: VolumeSides) -> str:
     if not sides.windows:
         return (
             "They are no CT in HU, so each volume, real or fake, is seen from its background to the 99.5th percentile "
-            "of its heads: an error of brightness or contrast over a whole volume is not seen here"
+            "of its heads: an error of brightness or contrast over a whole volume is not seen here (if they are CT "
+            "whose air was cut off, name black and white: --window)"
         )
     return "As asked for, " + "; ".join(
         f"{label} {low:g} is black and {high:g} white" for label, (low, high) in sides.windows.items()

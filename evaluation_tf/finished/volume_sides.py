@@ -1,5 +1,6 @@
 """The two sides as volumes: what their values mean, which are partners, and where they lie."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -16,11 +17,11 @@ from common_tf.volumes.heads import NoHead, head_of
 from common_tf.volumes.planes import slices_of
 from common_tf.volumes.resampling import indices_of, resampled
 from common_tf.volumes.volume import HOUNSFIELD, BadVolume, Volume, same_grid
-from common_tf.volumes.windows import AIR_BELOW, CT_WINDOW
+from common_tf.volumes.windows import AIR_BELOW, CT_WINDOW, has_air, looks_like_ct
 from evaluation_tf.finished.sides import FAKE, REAL
 
 _LEAST_COVERED, _ASKED = 0.5, 20_000
-_MASK_KINDS = 8
+_MASK_KINDS, _ASKED_SLICES = 8, 16
 _MOST_SLICES, _FEWEST = 3000, 8
 _ALIKE_FIELDS = 1.1
 
@@ -56,15 +57,17 @@ class _Seen:
     """What one look at a volume tells.
 
     Attributes:
-        is_ct: it says that it is CT, or goes down to air as only a CT in HU does.
-        has_air: it goes down to air.
-        kinds: how many values it holds, of some voxels.
+        is_ct: it says that it is CT, or has the air of a CT in HU.
+        has_air: it has.
+        modality: as DICOM says.
+        kinds: how many values it holds, in some of its slices.
         width: of its slices' field of view, the longer side in mm.
         slices: how many.
     """
 
     is_ct: bool
     has_air: bool
+    modality: str
     kinds: int
     width: float
     slices: int
@@ -109,7 +112,10 @@ def open_volume_sides(
                 f"--{label}: all of its {len(masks)} volumes hold {_MASK_KINDS} values and fewer, as masks do"
             )
     seen = {label: {file.name: seen[label][file.name] for file in mine} for label, mine in files.items()}
-    pairs = _partners(files[REAL], files[FAKE]) if paired else {}
+    try:
+        pairs = _partners(files[REAL], files[FAKE]) if paired else {}
+    except UserError as error:
+        raise UserError("; ".join([str(error), *(one.text for one in findings if one.topic == "masks")])) from error
     in_hounsfield = all(one.is_ct and one.has_air for mine in seen.values() for one in mine.values())
     if not windows:
         _refuse_unlike(seen)
@@ -128,11 +134,11 @@ def open_volume_sides(
 
 def _look(volume: Volume) -> _Seen:
     slices = slices_of(volume)
-    has_air = float(volume.voxels.min()) < AIR_BELOW
     return _Seen(
-        is_ct=volume.unit == HOUNSFIELD or volume.modality == "CT" or (not volume.modality and has_air),
-        has_air=has_air,
-        kinds=len(np.unique(volume.voxels.ravel()[:: max(1, volume.voxels.size // _ASKED)])),
+        is_ct=looks_like_ct(volume),
+        has_air=has_air(volume),
+        modality=volume.modality,
+        kinds=len(np.unique(slices.values[chosen_slices(range(len(slices)), _ASKED_SLICES)])),
         width=float(max(np.array(slices.values.shape[1:]) * slices.spacing)),
         slices=len(slices),
     )
@@ -146,6 +152,7 @@ def _refuse_unlike(seen: Mapping[str, Mapping[str, _Seen]]) -> None:
         UserError: such ones.
     """
     every = [(label, name, one) for label, mine in seen.items() for name, one in mine.items()]
+    modalities = sorted({one.modality for _, _, one in every if one.modality})
     ct = [(label, name) for label, name, one in every if one.is_ct]
     other = [(label, name) for label, name, one in every if not one.is_ct]
     cut = [(label, name) for label, name, one in every if one.is_ct and not one.has_air]
@@ -156,6 +163,8 @@ def _refuse_unlike(seen: Mapping[str, Mapping[str, _Seen]]) -> None:
             f"{first} is a CT ({len(ct)} such volumes), as what goes below {AIR_BELOW:g} is or DICOM says, and "
             f"{second} is none ({len(other)} such); {way}"
         )
+    if len(modalities) > 1:
+        raise UserError(f"--{REAL}, --{FAKE}: hold {' and '.join(modalities)}, as DICOM says; {way}")
     if cut:
         label, name = cut[0]
         raise UserError(f"--{label} {name}: a CT without air, as if its values were cut off ({len(cut)} such); {way}")
@@ -239,8 +248,10 @@ def _partners(real: Sequence[VolumeFile], fake: Sequence[VolumeFile]) -> dict[st
         sides = [{key(one): one for one in side} for side in (real, fake)]
         if all(len(found) == len(side) for found, side in zip(sides, (real, fake))) and set(sides[0]) == set(sides[1]):
             return {name: (sides[0][name], sides[1][name]) for name in sorted(sides[0])}
-    names = [{volume_stem(one) for one in side} for side in (real, fake)]
-    alone = sorted(names[0] ^ names[1]) or sorted(names[0])
+    names = [Counter(volume_stem(one) for one in side) for side in (real, fake)]
+    alone = sorted(set(names[0]) ^ set(names[1])) or sorted(
+        {name for mine in names for name, count in mine.items() if count > 1}
+    )
     raise UserError(f"--real, --fake: {len(alone)} volumes have no single partner of the same name ({listed(alone)})")
 
 

@@ -1,6 +1,6 @@
 """The slices of the two sides' volumes as cases, and whose they are."""
 
-from collections import Counter
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -13,12 +13,16 @@ from common_tf.volumes.files import VolumeFile
 from evaluation_tf.finished.sides import folder_above, of_side
 from evaluation_tf.finished.volume_sides import VolumeSides, chosen_slices, volume_stem
 
+_KINDS = frozenset(
+    "ct cta sct mr mri smr t1 t1w t1ce t1c t2 t2w flair pd anat axial head brain real fake synthetic generated".split()
+)
+
 
 def slice_source(sides: VolumeSides) -> Source:
     """Axial slices of both sides as cases, each of its patient.
 
-    Partners are of one patient; so are volumes of one name, those in folders of one name where a side has a folder for
-    each patient, and what DICOM or patients.csv gives to one.
+    Partners are of one patient; so are volumes whose own names or folders' have a part in common that is not common to
+    all of a side, and what DICOM or patients.csv gives to one.
 
     Args:
         sides: that have been looked at.
@@ -44,16 +48,20 @@ def slice_source(sides: VolumeSides) -> Source:
         mine, who = with_patients(folder, mine, above=folder_above(sides.folders))
         named = {_volume_of(case): case.patient for case in mine}
         for file in files:
-            # Its own name is no patient's; it is among the words below, without its ending.
+            # A volume that nothing names is of a patient of its own name, which says nothing of the other side.
             own = {f"patient {named[file.name]}"} if named.get(file.name, file.name) != file.name else set()
-            words[f"{label}/{file.name}"] = own | {f"name {volume_stem(file)}"}
+            words[f"{label}/{file.name}"] = own
         cases += [of_side(case, label) for some in _by_volume(mine) for case in chosen_slices(some, sides.most_slices)]
         findings += [*said, *who]
-    _add_folders(words, sides.files)
+    _add_names(words, sides.files)
     for number, pair in enumerate(sides.pairs.values()):
         for label, file in zip(sides.files, pair):
             words[f"{label}/{file.name}"].add(f"pair {number}")
     patients = joined_patients(words)
+    people = [{patients[f"{label}/{file.name}"] for file in files} for label, files in sides.files.items()]
+    if not set.intersection(*people):
+        text = "no volume of one side is of a patient of the other by what names it; if one is, say so in patients.csv"
+        findings.append(Finding("note", "patients", text, 0))
     return Source("folders", next(iter(sides.folders.values())), [_named(case, patients) for case in cases], findings)
 
 
@@ -66,20 +74,28 @@ def patients_of(source: Source) -> dict[str, str]:
     return {_volume_of(case): case.patient for case in source.cases}
 
 
-def _add_folders(words: dict[str, set[str]], files: Mapping[str, Sequence[VolumeFile]]) -> None:
-    """Folders of patients: those of a side that has several; one of the same name names the same patient anywhere."""
-    folders = {label: Counter(_parent(file) for file in mine) for label, mine in files.items()}
-    known = {folder for mine in folders.values() if len(mine) > 1 for folder in mine if folder}
-    for label, mine in files.items():
-        for file in mine:
-            for folder in (_parent(file), volume_stem(file)):
-                if folder in known:
-                    words[f"{label}/{file.name}"].add(f"name {folder}")
+def _add_names(words: dict[str, set[str]], files: Mapping[str, Sequence[VolumeFile]]) -> None:
+    """What the names of files and folders of both sides have in common speaks for one patient, unless all volumes of a
+    side share it: ``sub-01/anat/t1.nii`` and ``sub-01.nii``, ``p0_ct.nii`` and ``p0_sct.nii``.
+    """
+    parts = {label: [_parts(file) for file in mine] for label, mine in files.items()}
+    known = set[str].intersection(*({part for one in mine for part in one} for mine in parts.values()))
+    for mine in parts.values():
+        if len(mine) > 1:
+            known -= set[str].intersection(*mine)
+    for label, volumes in files.items():
+        for file, its in zip(volumes, parts[label]):
+            words[f"{label}/{file.name}"] |= {f"name {part}" for part in its & known}
 
 
-def _parent(file: VolumeFile) -> str:
-    parent = PurePosixPath(file.name).parent
-    return parent.as_posix() if parent.parts else ""
+def _parts(file: VolumeFile) -> set[str]:
+    """A volume's folders and its own name, without what says which kind of volume it is."""
+    found = set()
+    for part in PurePosixPath(volume_stem(file).lower()).parts:
+        tokens = [token for token in re.split(r"[^a-z0-9]+", part) if token and token not in _KINDS]
+        if tokens:
+            found.add("-".join(tokens))
+    return found
 
 
 def _named(case: Case, patients: Mapping[str, str]) -> Case:

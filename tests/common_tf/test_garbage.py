@@ -20,6 +20,13 @@ def test_collecting_is_put_off_and_taken_up_again():
     with pytest.raises(ValueError), without_collecting():
         raise ValueError
     assert gc.isenabled()
+    first, second = without_collecting(), without_collecting()  # of two threads
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not gc.isenabled()
+    second.__exit__(None, None, None)
+    assert gc.isenabled()
     gc.disable()
     try:
         assert not inner()

@@ -181,6 +181,10 @@ def _series(folder, name, hounsfield):
         (("p0/ct.nii", "p1/ct.nii"), ("p0.nii.gz", "p1.nii.gz")),
         (("p0/ct.nii", "p1/ct.nii"), ("p0/sct.nii",)),
         (("all/p0.nii", "all/p1.nii"), ("all/p0.nii", "all/p1.nii")),
+        (("sub-01/anat/t1.nii", "sub-02/anat/t1.nii"), ("sub-01.nii", "sub-02.nii")),
+        (("p0_ct.nii", "p1_ct.nii"), ("P0_sCT.nii.gz", "P1_sCT.nii.gz")),
+        (("p0.nii", "p1.nii"), ("p0/sct.nii",)),
+        (("a/p0.nii", "b/p1.nii"), ("p0.nii", "p1.nii")),
     ],
 )
 def test_one_head_is_one_patient_on_both_sides(real, fake, tmp_path):
@@ -310,3 +314,16 @@ def test_volumes_that_cannot_be_scored_are_one_line(volumes, mri, save, refused,
     (damaged / "p2.nii").write_bytes((damaged / "p2.nii").read_bytes()[:5000])
     assert "--fake: p2.nii:" in refused("--real", mri / "real", "--fake", damaged, *out)
     assert not (tmp_path / "no").exists()
+
+
+def test_an_empty_first_slice_makes_no_mask_and_a_voxel_no_ct(mri, tmp_path):
+    """Of 400 x 400 x 5 voxels every eighth in a row lies in one slice; undershoot is no air."""
+    values = np.zeros((400, 400, 5))
+    values[100:300, 100:300, 1:] = np.linspace(100, 900, 200)[:, None, None]
+    values[0, 0, 0] = -250
+    for side in ("real", "fake"):
+        _volume(tmp_path / side / "p0.nii", values)
+    sides = _sides(tmp_path / "real", tmp_path / "fake", paired=True)
+    assert list(sides.pairs) == ["p0"]
+    assert not sides.in_hounsfield
+    assert not sides.findings
