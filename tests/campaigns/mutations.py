@@ -17,11 +17,12 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -167,6 +168,24 @@ def _load_translator(run: Path) -> object:
     return load_translator(run)
 
 
+def _load_translator_weights(run: Path) -> object:
+    """Into networks that are built once: Keras keeps something of each, and a thousand would fill the memory."""
+    from common_tf.runs.weights import load_weights
+
+    return load_weights(run, _translator_networks())
+
+
+@functools.cache
+def _translator_networks() -> Mapping[str, Any]:
+    from cyclegan_tf.config import load_translator_config
+    from cyclegan_tf.systems import system_class
+
+    with tempfile.TemporaryDirectory() as place, redirect_stdout(StringIO()):
+        train_tiny_translator(Path(place) / "run")
+        config = load_translator_config(Path(place) / "run")
+    return system_class(config.model).build_inference(config, policy="float32")
+
+
 def _load_detector(run: Path) -> object:
     from detector_tf.inference import load_detector
 
@@ -216,7 +235,7 @@ KINDS: dict[str, Kind] = {
     "dicom": _volume(True),
     "checkpoint": finished_run(_save_checkpoints, "checkpoints/*", _restore),
     "translator records": finished_run(train_tiny_translator, "*.yaml", _load_translator),
-    "translator weights": finished_run(train_tiny_translator, "weights/*", _load_translator),
+    "translator weights": finished_run(train_tiny_translator, "weights/*", _load_translator_weights),
     "detector": finished_run(train_tiny_detector, "weights/*", _load_detector),
     "detector records": finished_run(train_tiny_detector, "*.[jy][sa][om]*", _load_detector),
     "records": finished_run(train_tiny_detector, "*.[jc]s*", _read_records),
@@ -299,6 +318,9 @@ def main() -> int:
     import tensorflow as tf  # before the limit: its own memory does not count
 
     tf.zeros([1])
+    for name in asked.names:  # nor does what it takes to make whole files and to read one of them
+        with tempfile.TemporaryDirectory() as place:
+            KINDS[name].read(Path(place), KINDS[name].make(Path(place))[0])
     used = (
         int(
             next(
