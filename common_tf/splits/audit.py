@@ -188,7 +188,10 @@ def swapped_finding(files: Sequence[Scan]) -> list[Finding]:
     for label in labels:
         # Volumes and deep files are seen on other scales, on which bone is not white.
         mine = np.flatnonzero(
-            [file.label == label and bool(file.extent) and file.facts.bits <= 8 for file in files if file.facts]
+            [
+                file.label == label and bool(file.extent) and file.facts is not None and file.facts.bits <= 8
+                for file in files
+            ]
         )
         if len(mine) < _FEWEST_ASKED:
             return []
