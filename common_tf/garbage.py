@@ -14,8 +14,8 @@ def without_collecting() -> Iterator[None]:
     """Does not look for cycles of garbage meanwhile; also a decorator.
 
     The search goes through all objects there are, TensorFlow's among them, whenever their number has grown by a
-    quarter: listing a hundred thousand files took a third longer by it. Not for what makes cycles of large objects,
-    such as reading volumes.
+    quarter: loading what is known of twenty thousand slices took a third longer by it (docs/scale.md). Not for what
+    makes cycles of large objects, such as reading volumes.
     """
     _put_off(1)
     try:

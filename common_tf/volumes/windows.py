@@ -113,15 +113,14 @@ def refuse_other(volume: Volume, *, domain: str, has_window: bool = False) -> No
         raise BadVolume(f"says that it is {volume.modality}, and {domain} is wanted here; take the other --direction")
     if has_window:
         return
-    lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
     air = has_air(volume)
     if is_ct(domain) and volume.unit != HOUNSFIELD and not air:
         raise BadVolume(
-            f"holds values from {lowest:g} to {highest:g} and no air of about -1000, so they are no HU; give the "
-            f"values of black and white: --window {domain}=BLACK:WHITE"
+            f"holds values from {volume.voxels.min():g} to {volume.voxels.max():g} and no air of about "
+            f"-1000, so they are no HU; give the values of black and white: --window {domain}=BLACK:WHITE"
         )
     if not is_ct(domain) and not volume.modality and air:
-        raise BadVolume(f"holds values down to {lowest:g}, as a CT does, and {domain} is wanted here")
+        raise BadVolume(f"holds values down to {volume.voxels.min():g}, as a CT does, and {domain} is wanted here")
 
 
 def head_range(slices: Slices) -> tuple[float, float]:
