@@ -23,7 +23,8 @@ from common_tf.volumes.volume import BadVolume, Volume, same_grid
 from common_tf.volumes.windows import head_range, is_ct, may_be, refuse_other
 
 _MASK = "mask"
-_MRI_WORDS = ("mri", "mr", "t1", "t1ce", "t1w", "t2", "t2w", "flair", "pd")
+MRI_WORDS = ("mri", "mr", "t1", "t1ce", "t1w", "t2", "t2w", "flair", "pd")
+"""What names of files and folders call an MRI."""
 
 
 @dataclass(frozen=True)
@@ -174,4 +175,4 @@ def _role(file: VolumeFile, domains: Sequence[str]) -> str | None:
         if name.lower() in words:
             return name
     other = [name for name in domains if not is_ct(name)]
-    return other[0] if len(other) == 1 and any(word in words for word in _MRI_WORDS) else None
+    return other[0] if len(other) == 1 and any(word in words for word in MRI_WORDS) else None

@@ -47,7 +47,7 @@ def likeness_sections(
         windows: black and white of picture files that the user gave, by side.
         of: what is compared: ``pictures``, or ``slices`` of volumes, of which empty ones are left out.
         extractors: networks whose features are compared.
-        paired: files of one name are of one head.
+        paired: those of one name are of one head, whatever their groups.
         folder: of the report.
 
     Raises:
@@ -79,8 +79,7 @@ def likeness_sections(
     real = replace(source, cases=[case for case in source.cases if REAL in case.files])
     first, second = halves_of(open_dataset(real, bad_files="skip", keep_blank=keep_blank).groups)
     reference, others = sets[REAL].chosen(first), sets[REAL].chosen(second)
-    # Partners among volumes are of one patient, and so of one group.
-    fakes = sets[FAKE].chosen(_without_partners(dataset, first, paired=paired and keep_blank))
+    fakes = sets[FAKE].chosen(_without_partners(dataset, first, paired=paired))
     count = min(len(reference), len(others), len(fakes))
     if not count:
         reason = f"the real {of} are of one group" if not len(reference) else f"all fake {of} are of heads of theirs"

@@ -84,12 +84,8 @@ def score(request: FinishedRequest) -> Path:
             gaps.append(Gap(f"{of} against their truth", "the folders are not said to hold partners; add --paired"))
         elif sides is None:
             right = [_picture_pairs(folders, request.windows, folder)]
-        elif sides.in_hounsfield:
-            patients = patients_of(source)
-            who = [patients[f"{REAL}/{real.name}"] for real, _ in sides.pairs.values()]
-            right = [hounsfield_section(sides.pairs, who, figures=folder.figures)]
         else:
-            right = [_unitless_pairs(sides, patients_of(source), folder)]
+            right = [_volume_pairs(sides, patients_of(source), folder)]
         for label, listing in volumes.items():
             # Pictures of the volumes often lie beside them.
             if sides is not None and listing.pictures:
@@ -101,7 +97,8 @@ def score(request: FinishedRequest) -> Path:
             request.windows if sides is None else {},
             of=of,
             extractors=extractors,
-            paired=request.paired,
+            # Partners among volumes are of one patient, and so of one group.
+            paired=request.paired and sides is None,
             folder=folder,
         )
         sections += right
@@ -142,7 +139,10 @@ def _picture_pairs(
     return pair_section(pairs, of="pictures", intro=intro, regions=tuple(REGIONS), folder=folder)
 
 
-def _unitless_pairs(sides: VolumeSides, patients: Mapping[str, str], folder: ReportFolder) -> Section:
+def _volume_pairs(sides: VolumeSides, patients: Mapping[str, str], folder: ReportFolder) -> Section:
+    if sides.in_hounsfield:
+        who = [patients[f"{REAL}/{real.name}"] for real, _ in sides.pairs.values()]
+        return hounsfield_section(sides.pairs, who, figures=folder.figures)
     pairs = unitless_pairs(sides, patients)
     intro = (
         f"Each axial slice of a fake volume against the real one at its place: {len(pairs)} slices of "

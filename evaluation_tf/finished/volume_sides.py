@@ -101,17 +101,17 @@ def open_volume_sides(
         findings += [Finding("note", "volumes", f"{label}: {note}", 0) for note in listing.notes]
         findings += others_finding([Listing((), listing.others)], label)
         some = progress(listing.volumes, total=len(listing.volumes), words=f"reading the {label} volumes")
-        seen[label] = {file.name: _look(read_volume(file, label)) for file in some}
-        masks = tuple(name for name, one in seen[label].items() if one.kinds <= _MASK_KINDS)
+        looked = {file.name: _look(read_volume(file, label)) for file in some}
+        masks = tuple(name for name, one in looked.items() if one.kinds <= _MASK_KINDS)
         if masks:
             text = f"{label}: {len(masks)} volumes hold {_MASK_KINDS} values and fewer, as masks do; left out"
             findings.append(Finding("warning", "masks", text, len(masks), masks))
-        files[label] = [file for file in listing.volumes if file.name not in masks]
+        seen[label] = {name: one for name, one in looked.items() if name not in masks}
+        files[label] = [file for file in listing.volumes if file.name in seen[label]]
         if not files[label]:
             raise UserError(
                 f"--{label}: all of its {len(masks)} volumes hold {_MASK_KINDS} values and fewer, as masks do"
             )
-    seen = {label: {file.name: seen[label][file.name] for file in mine} for label, mine in files.items()}
     try:
         pairs = _partners(files[REAL], files[FAKE]) if paired else {}
     except UserError as error:

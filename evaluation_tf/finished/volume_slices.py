@@ -7,15 +7,14 @@ from pathlib import PurePosixPath
 
 from common_tf.sources.patients import with_patients
 from common_tf.sources.source import Case, Source
+from common_tf.sources.volume_pairs import MRI_WORDS
 from common_tf.sources.volumes import joined_patients, volume_cases
 from common_tf.splits.finding import Finding
 from common_tf.volumes.files import VolumeFile
 from evaluation_tf.finished.sides import folder_above, of_side
 from evaluation_tf.finished.volume_sides import VolumeSides, chosen_slices, volume_stem
 
-_KINDS = frozenset(
-    "ct cta sct mr mri smr t1 t1w t1ce t1c t2 t2w flair pd anat axial head brain real fake synthetic generated".split()
-)
+_KINDS = {*MRI_WORDS, *"ct cta sct smr t1c anat axial head brain real fake synthetic generated".split()}
 
 
 def slice_source(sides: VolumeSides) -> Source:
