@@ -17,7 +17,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -150,6 +150,10 @@ def finished_run(train: Callable[[Path], None], pattern: str, read: Callable[[Pa
     return Kind(make, lambda folder, file: read(folder / "run"))
 
 
+_NETWORKS: dict[str, Any] = {}
+"""Built once: Keras keeps something of each network that is built, and a thousand would fill the memory."""
+
+
 def train_tiny_translator(run: Path) -> None:
     import train_cyclegan
 
@@ -169,21 +173,14 @@ def _load_translator(run: Path) -> object:
 
 
 def _load_translator_weights(run: Path) -> object:
-    """Into networks that are built once: Keras keeps something of each, and a thousand would fill the memory."""
     from common_tf.runs.weights import load_weights
-
-    return load_weights(run, _translator_networks())
-
-
-@functools.cache
-def _translator_networks() -> Mapping[str, Any]:
     from cyclegan_tf.config import load_translator_config
     from cyclegan_tf.systems import system_class
 
-    with tempfile.TemporaryDirectory() as place, redirect_stdout(StringIO()):
-        train_tiny_translator(Path(place) / "run")
-        config = load_translator_config(Path(place) / "run")
-    return system_class(config.model).build_inference(config, policy="float32")
+    if not _NETWORKS:
+        config = load_translator_config(run)
+        _NETWORKS.update(system_class(config.model).build_inference(config, policy="float32"))
+    return load_weights(run, _NETWORKS)
 
 
 def _load_detector(run: Path) -> object:
