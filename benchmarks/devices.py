@@ -48,7 +48,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         config = make_config({"preset": arguments.preset, "image_size": size, "batch_size": batch_size})
         policy = precision_policy(config.optimisation.precision)
         translator = system_class(config.model)(config, policy=policy, total_steps=1000)
-        images = np.random.default_rng(0).uniform(-1, 1, (2, batch_size, size, size, config.data.channels))
+        images = np.random.default_rng(0).uniform(-1, 1, (2, batch_size, size, size, config.data.image_channels))
         batch = {key: tf.constant(images[i], tf.float32) for i, key in enumerate("ab")}
         batch |= {f"mask_{key}": tf.ones((batch_size, size, size, 1)) for key in "ab"}
         numbers = itertools.count()

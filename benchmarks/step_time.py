@@ -54,7 +54,7 @@ def _row_step(name: str):
     config = make_config(given)
     policy = precision_policy(config.optimisation.precision)
     translator = system_class(config.model)(config, policy=policy, total_steps=1000)
-    batch = {key: tf.constant(images[i][..., : config.data.channels]) for i, key in enumerate("ab")}
+    batch = {key: tf.constant(images[i][..., : config.data.image_channels]) for i, key in enumerate("ab")}
     batch |= {f"mask_{key}": tf.ones((1, 256, 256, 1)) for key in "ab"}
     numbers = itertools.count()
 

@@ -1,7 +1,7 @@
 """Frozen networks whose feature maps serve as a measure of likeness (perceptual and style losses)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tensorflow as tf
@@ -29,6 +29,7 @@ class FeatureMaps:
         channels: that the network wants.
         scale, offset: applied to images in [-1, 1]; ``offset`` one value a channel.
         reverse: RGB to BGR.
+        slices: of a slab, each of which is looked at by itself; 1 for channels that are one gray value.
     """
 
     network: tf.keras.Model
@@ -38,9 +39,14 @@ class FeatureMaps:
     scale: float
     offset: Sequence[float]
     reverse: bool
+    slices: int = 1
 
     def __call__(self, images: tf.Tensor) -> list:
-        """Feature maps of ``(batch, size, size, channels)`` in [-1, 1], float32, from fine to coarse."""
+        """Feature maps of ``(batch, size, size, channels)`` in [-1, 1], float32, from fine to coarse; of slabs
+        ``batch * slices`` of them.
+        """
+        if self.slices > 1:
+            images = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [-1, *images.shape[1:3], 1])
         images = tf.reduce_mean(images, axis=-1, keepdims=True)
         if self.size and self.size != images.shape[1]:
             images = tf.image.resize(images, [self.size, self.size], antialias=True)
@@ -51,7 +57,7 @@ class FeatureMaps:
         return [tf.cast(one, tf.float32) for one in maps]
 
 
-def load_feature_maps(extractor: str) -> FeatureMaps:
+def load_feature_maps(extractor: str, *, slices: int = 1) -> FeatureMaps:
     """Loads a frozen extractor.
 
     Args:
@@ -59,10 +65,15 @@ def load_feature_maps(extractor: str) -> FeatureMaps:
             weights from Keras' cache, or its download), a file of such weights whose name begins with ``vgg16`` or
             ``vgg19``, or the folder of a detector's run. VGG features are taken before the ReLU, as in perceptual
             losses.
+        slices: see `FeatureMaps`.
 
     Raises:
         UserError: it cannot be had. Random weights are never a way out.
     """
+    return replace(_loaded(extractor), slices=slices)
+
+
+def _loaded(extractor: str) -> FeatureMaps:
     if extractor == lite0.NAME:
         return _lite0()
     path = Path(extractor)

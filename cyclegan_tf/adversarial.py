@@ -46,7 +46,7 @@ class AdversarialTranslator(Translator):
         self.averages: dict[str, tf.keras.Model] = {}
         self.pools: dict[str, ImagePool] = {}
         self.loss_scale = LossScale(policy)
-        self._cycle_terms = CycleTerms(config.system)
+        self._cycle_terms = CycleTerms(config.system, slices=len(config.data.slab))
         wanted = getattr(config.system, "pairs", "") and config.system.pair_feature_weight
         self._pair_features = load_feature_maps(NAME) if wanted else None
 
@@ -105,7 +105,7 @@ class AdversarialTranslator(Translator):
         capacity = getattr(self.config.system, "pool_size", 0)
         if capacity:
             data = self.config.data
-            channels = data.channels + int(getattr(self.config.system, "critic_sees_outline", False))
+            channels = data.image_channels + int(getattr(self.config.system, "critic_sees_outline", False))
             sides = [data.image_size] * (3 if self.is_volumetric else 2)
             for letter in letters:
                 self.pools[letter] = ImagePool(

@@ -30,10 +30,12 @@ from common_tf.runs.sections import RunSection, cache_option, precision_option, 
 from common_tf.sources.drawn import DRAWN, LARGEST_COUNT
 from common_tf.sources.pairs import DEFAULT_ORDER
 from common_tf.volumes.planes import PLANES
+from common_tf.volumes.slices import Slab
 from cyclegan_tf.directions import DIRECTIONS
 from cyclegan_tf.systems import system_names, system_settings
 from cyclegan_tf.systems._options import SystemOptions
 
+_ALL_PLANES = "all"
 DEFAULT_MODEL, DEFAULT_PRESET = "cyclegan", "fast"
 
 
@@ -61,8 +63,17 @@ class DataSection:
         needs=f"data!={DRAWN}", before="", since=4,
     )  # fmt: skip
     plane: str = option(
-        "axial", "in which volumes are sliced", choices=tuple(PLANES), needs=f"data!={DRAWN}", before="axial", since=4
-    )
+        "axial", "in which volumes are sliced; all for the three of them", choices=(*PLANES, _ALL_PLANES),
+        needs=f"data!={DRAWN}", before="axial", since=4,
+    )  # fmt: skip
+    neighbours: int = option(
+        0, "slices of a volume on either side of each that the networks see and make with it (2.5D); 0 for none",
+        minimum=0, maximum=8, needs=f"data!={DRAWN}", before=0, since=5,
+    )  # fmt: skip
+    neighbour_mm: float = option(
+        0.0, "distance of neighbours in mm, where slices are nearer than that; 0 for the next slice",
+        minimum=0, maximum=50, needs="neighbours", before=0.0, since=5,
+    )  # fmt: skip
     cache: str = cache_option()
     pair_order: str = option(DEFAULT_ORDER, "tiles of a strip of aligned pairs, from the left", needs=f"data!={DRAWN}")
     framing: str = option(
@@ -90,6 +101,21 @@ class DataSection:
         """The names of domain A and B."""
         first, _, second = self.domains.partition(",")
         return first.strip(), second.strip()
+
+    @property
+    def planes(self) -> tuple[str, ...]:
+        """The planes in which volumes are sliced."""
+        return tuple(PLANES) if self.plane == _ALL_PLANES else (self.plane,)
+
+    @property
+    def slab(self) -> Slab:
+        """The slices of a volume that are looked at together."""
+        return Slab(self.neighbours, self.neighbour_mm)
+
+    @property
+    def image_channels(self) -> int:
+        """Of what the networks see: a slice and its neighbours, or a slice alone in ``channels``."""
+        return len(self.slab) if self.neighbours else self.channels
 
     @property
     def windows(self) -> dict[str, tuple[float, float]]:
@@ -242,6 +268,10 @@ def _check_together(config: TranslatorConfig) -> None:
     if not all(name.isidentifier() for name in names) or names[0] == names[1] or any("2" in name for name in names):
         raise UserError(f"--domains {data.domains}: wants two different words without the digit 2, such as CT,MRI")
     data.windows, data.shown  # noqa: B018  (refuses what is none)
+    if data.neighbours and data.channels != 1:
+        raise UserError(f"--channels {data.channels}: with --set neighbours= the channels are the slices; leave it out")
+    if getattr(system, "pairs", "") and data.neighbours:
+        raise UserError(f"--pairs {system.pairs}: holds pictures without neighbours; leave out --set neighbours=")
     size = data.image_size
     if size % 8:
         raise UserError(f"--image-size {size}: wants a multiple of 8")

@@ -16,26 +16,28 @@ from common_tf.sources.drawn import DRAWN, drawn_domains
 from common_tf.sources.folders import folder_source, is_two_domains
 from common_tf.sources.pairs import DEFAULT_ORDER, holds_pairs, pair_source
 from common_tf.sources.pipeline import DomainPipeline, Pipeline
-from common_tf.sources.source import Source
+from common_tf.sources.source import Source, listed
 from common_tf.sources.started import without_seen
 from common_tf.splits.assignment import assign_patients, assign_splits
 from common_tf.splits.finding import Finding, audit_lines, sorted_findings
+from common_tf.volumes.slices import middle_slice
 from common_tf.volumes.windows import fixed_window
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.pairs_beside import PairsBeside, load_pairs_beside, pair_pipeline
 
 _PATIENT_SHARE = 0.15
+_SAME_DISTANCE = 1.5
 
 
 class PreparedImages(Protocol):
-    """Images of a domain as networks see them: squares, or cubes."""
+    """Images of a domain as networks see them: squares, slabs of slices, or cubes."""
 
     def scaled(self) -> np.ndarray:
         """float32 in [0, 1]."""
 
     @property
     def masks(self) -> np.ndarray:
-        """The head, bool of the same shape."""
+        """The head of each image (of a slab, its middle slice), bool."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,14 @@ class TrainingData:
         chosen = self.chosen(domain, split)
         return self.slices(domain, [chosen[index] for index in spread(len(chosen), most)], config.data.image_size)
 
+    def slices_in(self, images: np.ndarray) -> np.ndarray:
+        """Slices of images for figures, ``(n, height, width)``: themselves, or the middle ones of slabs."""
+        return middle_slice(images)
+
+    def middle_of(self, images: np.ndarray) -> np.ndarray:
+        """A slice of each image for people, ``(n, height, width)``."""
+        return middle_slice(images)
+
     def pair_slices(self, split: str, size: int) -> dict[str, PreparedSlices]:
         """Squares of the pairs beside, by ``a`` and ``b``, as the run prepares either domain."""
         assert self.pairs is not None
@@ -127,7 +137,7 @@ class TrainingData:
             },
             image_size=data.image_size,
             batch_size=config.optimisation.batch_size,
-            channels=data.channels,
+            channels=data.image_channels,
             flip=data.flip,
             epoch_length=data.epoch_length,
             seed=config.optimisation.seed,
@@ -184,7 +194,9 @@ def translation_source(config: TranslatorConfig, *, data: str = "", paired: bool
     beside = getattr(config.system, "pairs", "")
     if options.pair_order != DEFAULT_ORDER and data == options.data and not beside:
         raise UserError(f"--set pair_order={options.pair_order}: does nothing here; {folder} holds no strips of pairs")
-    return folder_source(folder, domains=names, windows=options.volume_windows, plane=options.plane)
+    return folder_source(
+        folder, domains=names, windows=options.volume_windows, planes=options.planes, slab=options.slab
+    )
 
 
 def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> TrainingData:
@@ -199,6 +211,7 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
     """
     options, names = config.data, config.data.domain_names
     dataset = open_dataset(translation_source(config, paired=paired), bad_files=options.bad_files, cache=options.cache)
+    _refuse_lone(dataset, config)
     splits, pairs = _splits(dataset, config), load_pairs_beside(config)
     findings: list[Finding] = []
     if start := config.optimisation.weights:
@@ -225,6 +238,7 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
         )
         domains.append(Domain(name, preparation))
         findings += dataset.contrast(name, preparation)
+    findings += _distances(dataset, config)
     first, second = domains
     return TrainingData(
         a=first,
@@ -236,6 +250,35 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
         cache=cache_folder(options.cache),
         pairs=pairs,
     )
+
+
+def _refuse_lone(dataset: Dataset, config: TranslatorConfig) -> None:
+    """Refuses pictures where slices with their neighbours are wanted."""
+    options = config.data
+    lone = [case.name for case in dataset.cases if case.slab != len(options.slab)]
+    if lone:
+        raise UserError(
+            f"--set neighbours={options.neighbours}: {options.data} holds {len(lone)} pictures without neighbours "
+            f"({listed(lone, most=3)}); give volumes, or leave it out"
+        )
+
+
+def _distances(dataset: Dataset, config: TranslatorConfig) -> list[Finding]:
+    """A finding where neighbours lie further apart in one domain than in the other."""
+    if not config.data.neighbours:
+        return []
+    apart = {
+        name: float(np.median([case.slab_mm for case in dataset.cases if name in case.files]))
+        for name in config.data.domain_names
+    }
+    (near, least), (far, most) = sorted(apart.items(), key=lambda item: item[1])
+    if most <= _SAME_DISTANCE * least:
+        return []
+    text = (
+        f"neighbouring slices lie {least:.3g} mm apart in {near} and {most:.3g} mm in {far}; a discriminator tells the "
+        f"domains by that alone. --set neighbour_mm={most:.3g} takes neighbours at that distance in both"
+    )
+    return [Finding("warning", "neighbours", text, 1)]
 
 
 def _window(

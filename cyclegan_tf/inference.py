@@ -25,7 +25,7 @@ class ArrayTranslator:
 
     Args:
         networks: generators by direction.
-        channels: of the generators; gray values are repeated on the way in and averaged on the way out.
+        channels: of the generators. Gray values of lone slices are repeated on the way in and averaged on the way out.
         batch_size: images in one forward pass; without dropout the result does not depend on it.
         dropout: keep dropout on, as pix2pix does for its noise.
 
@@ -46,10 +46,15 @@ class ArrayTranslator:
         self._batch_size = batch_size
 
     def __call__(self, images: np.ndarray, direction: str) -> np.ndarray:
-        """Translates ``(n, size, size)`` float32 in [0, 1], or cubes ``(n, side, side, side)``; the same comes back."""
+        """Translates ``(n, size, size)`` float32 in [0, 1], slabs of slices ``(n, size, size, channels)``, or cubes
+        ``(n, side, side, side)``; the same comes back.
+        """
+        as_seen = images.ndim == len(self.networks[direction].input_shape)
 
         def translated(some: np.ndarray) -> tf.Tensor:
             batch = to_signed(tf.convert_to_tensor(some, tf.float32))
+            if as_seen:
+                return from_signed(self._graph(direction, batch))
             output = self._graph(direction, tf.repeat(batch[..., None], self._channels, axis=-1))
             return from_signed(tf.reduce_mean(output, axis=-1))
 
@@ -145,11 +150,23 @@ class TrainedTranslator:
                 "run of slices"
             )
 
-    def translate_pictures(self, pictures: Sequence[Picture], *, source: str, network: str) -> list[np.ndarray]:
-        """Translates pictures of any size.
+    def refuse_slabs(self, what: str) -> None:
+        """Refuses a run that translates slices together with their neighbours.
 
         Args:
-            pictures: of one domain.
+            what: does not work with it.
+
+        Raises:
+            UserError: such a run.
+        """
+        if self.config.data.neighbours:
+            raise UserError(f"this run translates each slice with {self.config.data.neighbours} on either side; {what}")
+
+    def translate_pictures(self, pictures: Sequence[Picture], *, source: str, network: str) -> list[np.ndarray]:
+        """Translates pictures of any size. One stands for its neighbours too where the run wants some.
+
+        Args:
+            pictures: of one domain, without slabs.
             source: its name.
             network: one of `cyclegan_tf.directions.DIRECTIONS`.
 
@@ -184,7 +201,7 @@ def load_translator(run: Path, *, batch_size: int = 8) -> TrainedTranslator:
     networks = system.build_inference(config, policy="float32")
     record = load_weights(run, networks)
     translate = ArrayTranslator(
-        networks, channels=config.data.channels, batch_size=batch_size, dropout=system.keeps_dropout(config)
+        networks, channels=config.data.image_channels, batch_size=batch_size, dropout=system.keeps_dropout(config)
     )
     return TrainedTranslator(
         config=config, preparations=preparations, record=record, translate=translate, is_volumetric=system.is_volumetric

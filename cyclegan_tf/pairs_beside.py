@@ -112,7 +112,7 @@ def pair_pipeline(
         slices=slices,
         image_size=data.image_size,
         batch_size=config.optimisation.batch_size,
-        channels=data.channels,
+        channels=data.image_channels,
         flip=data.flip,
         epoch_length="longest",
         seed=config.optimisation.seed,

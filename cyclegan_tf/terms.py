@@ -15,16 +15,20 @@ class CycleTerms:
     """The extra terms of a system's options; none where it has no such options. No tf.Module: a frozen extractor has
     no business in a checkpoint.
 
+    Args:
+        options: of the system.
+        slices: of the slabs that it sees; 1 for slices alone.
+
     Attributes:
         weights: of the terms that are switched on, by name; empty for none.
         extractor: what the perceptual and style terms look at, or ``None``.
     """
 
-    def __init__(self, options: Any):
+    def __init__(self, options: Any, *, slices: int = 1):
         weights = {name: getattr(options, f"{name}_weight", 0.0) for name in ("ssim_cycle", "perceptual", "style")}
         self.weights = {name: weight for name, weight in weights.items() if weight}
         wanted = weights["perceptual"] or weights["style"]
-        self.extractor: FeatureMaps | None = load_feature_maps(options.extractor) if wanted else None
+        self.extractor: FeatureMaps | None = load_feature_maps(options.extractor, slices=slices) if wanted else None
 
     def __call__(self, real: tf.Tensor, cycled: tf.Tensor) -> Mapping[str, tf.Tensor]:
         """Raw values by name.

@@ -40,8 +40,6 @@ _FIGURES = {
     "better",
     "edges texture": f"{_TEXTURE} + {EDGE_SHARE:g} x (1 - edge agreement of input and output); lower is better",
 }
-_SLICE_STEP = 8
-"""Of a cube's slices one in so many is looked at: neighbours are alike."""
 _INTERVAL_WIDTH = 2 * 1.96
 """Of a 95 % interval, in standard deviations."""
 
@@ -59,7 +57,7 @@ class _Slices:
     """Validation slices of a domain, and as many training slices.
 
     Attributes:
-        images: what the networks translate: the slices, or the cubes that they are of.
+        images: what the networks translate: the slices, or the slabs or cubes that they are of.
         real, masks: ``(n, size, size)``.
         training: ``(m, size, size)``.
     """
@@ -86,9 +84,9 @@ class Validation:
 
     def __init__(self, translator: Translator, config: TranslatorConfig, data: TrainingData):
         networks = translator.inference_networks()
-        self._translate = ArrayTranslator(networks, channels=config.data.channels)
+        self._translate = ArrayTranslator(networks, channels=config.data.image_channels)
         self._directions = tuple(networks)
-        self._config = config
+        self._config, self._data = config, data
         self._slices = {letter: self._squares(data, domain) for letter, domain in (("a", data.a), ("b", data.b))}
         counts = [len(_distinct(images)) for one in self._slices.values() for images in (one.real, one.training)]
         self._by = "texture" if min(counts) < kernel.MINIMUM_IMAGES else config.validation.choose_by
@@ -104,7 +102,8 @@ class Validation:
         given = data.some(domain, "validation", self._config.validation.validation_images, self._config)
         images = given.scaled()
         training = data.some(domain, "train", max(1, len(images)), self._config)
-        return _Slices(images, slices_in(images), slices_in(np.asarray(given.masks)), slices_in(training.scaled()))
+        masks = np.asarray(given.masks)
+        return _Slices(images, *(data.slices_in(one) for one in (images, masks, training.scaled())))
 
     def figures(self) -> dict[str, float]:
         """The figure as ``score``, and its parts by name."""
@@ -113,13 +112,13 @@ class Validation:
             source, target = SIDES[there]
             given = self._slices[source]
             made = self._translate(given.images, there)
-            fake = slices_in(made)
+            fake = self._data.slices_in(made)
             results.update(self._likeness(there, target, fake))
             if self._kind == "paired":
                 results[f"mae_{there}"] = measure(mae(self._slices[target].real, fake)).value
                 continue
             if self._has_cycle:
-                cycled = slices_in(self._translate(made, back(there)))
+                cycled = self._data.slices_in(self._translate(made, back(there)))
                 results[f"cycle_mae_{source}"] = measure(mae(given.real, cycled)).value
             results[f"edges_{there}"] = measure(edge_agreement(given.real, fake, mask=given.masks)).value
             if self._pairs is not None:
@@ -200,6 +199,7 @@ class Validation:
         count = self._config.validation.sample_images
         names = dict(zip("ab", self._config.data.domain_names))
         columns: list[Any] = []
+        middle_of = self._data.middle_of
         titles = []
         for there in self._directions:
             source, target = SIDES[there]
@@ -215,18 +215,6 @@ class Validation:
                 columns.append(middle_of(self._translate(made, back(there))))
                 titles.append(f"and back to {names[source]}")
         save_grid(path, columns, titles=titles, footer=f"step {step}. {SYNTHETIC_NOTICE}")
-
-
-def slices_in(images: np.ndarray) -> np.ndarray:
-    """Slices of images for figures, ``(n, height, width)``: themselves, or of cubes every eighth one."""
-    if images.ndim == 3:
-        return images
-    return images[:, min(_SLICE_STEP, images.shape[1]) // 2 :: _SLICE_STEP].reshape(-1, *images.shape[2:])
-
-
-def middle_of(images: np.ndarray) -> np.ndarray:
-    """A slice of each image for people: itself, or the middle of a cube."""
-    return images if images.ndim == 3 else images[:, images.shape[1] // 2]
 
 
 def _distinct(images: np.ndarray) -> list[int]:

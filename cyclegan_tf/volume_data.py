@@ -16,6 +16,7 @@ from cyclegan_tf.data import Domain, TrainingData, load_training_data, spread
 from cyclegan_tf.sliding_window import cube_starts
 from cyclegan_tf.translator import Translator
 
+_SLICE_STEP = 8
 _LEAST_HEAD = 0.1
 """Share of a cube that is head where it serves validation; less where voxels are so large that no cube has it."""
 
@@ -64,6 +65,13 @@ class VolumeTrainingData(TrainingData):
                 )
         return lines
 
+    def slices_in(self, images: np.ndarray) -> np.ndarray:
+        """Every eighth slice of cubes: neighbours are alike."""
+        return images[:, min(_SLICE_STEP, images.shape[1]) // 2 :: _SLICE_STEP].reshape(-1, *images.shape[2:])
+
+    def middle_of(self, images: np.ndarray) -> np.ndarray:
+        return images[:, images.shape[1] // 2]
+
     def some(self, domain: Domain, split: str, most: int, config: TranslatorConfig) -> Cubes:
         side = config.data.image_size
         every = [
@@ -82,7 +90,7 @@ class VolumeTrainingData(TrainingData):
             blocks={letter: self._blocks(domain, "train", config) for letter, domain in (("a", self.a), ("b", self.b))},
             side=data.image_size,
             batch_size=config.optimisation.batch_size,
-            channels=data.channels,
+            channels=data.image_channels,
             flip=data.flip,
             epoch_length=data.epoch_length,
             cubes_per_volume=config.system.cubes_per_volume,

@@ -109,8 +109,9 @@ def translate_volume(
 ) -> tuple[Volume, Sequence[str]]:
     """Translates a volume on its own grid.
 
-    Slice by slice in the plane of the run's training, where slices without a head become background; or as a whole, in
-    overlapping cubes on an even grid from which the values come back onto the volume's own (`cyclegan3d`).
+    Slice by slice in the planes of the run's training, of which the mean is taken, where slices without a head become
+    background; or as a whole, in overlapping cubes on an even grid from which the values come back onto the volume's
+    own (`cyclegan3d`).
 
     Args:
         translator: from `load_translator`.
@@ -126,21 +127,25 @@ def translate_volume(
     Raises:
         BadVolume: values that cannot be understood, or slices that cut across uneven ones.
     """
-    plane = translator.config.data.plane
-    slices = _checked_slices(volume, domain=source, plane=plane, has_window=given is not None)
+    planes = translator.config.data.planes
+    sliced = _checked_slices(volume, domain=source, planes=planes, has_window=given is not None)
     if given is None:
         refuse_run(translator.preparations[source], domain=source)
-    window, line = volume_window(slices, translator.preparations[source], domain=source, given=given)
+    window, line = volume_window(sliced[planes[0]], translator.preparations[source], domain=source, given=given)
     notes = [line]
     if translator.is_volumetric:
         scaled, note = _translate_whole(translator, volume, window, network)
         notes.append(note)
     else:
-        made = np.zeros(slices.values.shape, np.float32)
-        blank = _translate_slices(translator, slices, window, source, network, made)
-        scaled = voxels_of(made, volume, plane)
-        if blank:
-            notes.append(f"{blank} of {len(slices)} slices show no head and are background")
+        scaled, times = np.zeros(volume.shape, np.float32), np.zeros(volume.shape, np.uint8)
+        for plane, slices in sliced.items():
+            made, found = _translate_slices(translator, slices, window, source, network)
+            scaled += voxels_of(made, volume, plane)
+            times += voxels_of(np.broadcast_to(found[:, None, None], made.shape).astype(np.uint8), volume, plane)
+            if not found.all():
+                which = f"{plane} slices" if len(planes) > 1 else "slices"
+                notes.append(f"{np.sum(~found)} of {len(found)} {which} show no head and are background")
+        scaled /= np.maximum(times, 1)
     values, unit, meaning = physical_values(scaled, translator.preparations[target], domain=target)
     modality = "CT" if is_ct(target) else "MR"
     return volume.with_voxels(values, unit=unit, modality=modality), [*notes, meaning]
@@ -185,21 +190,40 @@ def _translate_whole(
     return restore_block(made, block), note
 
 
-def _translate_slices(translator, slices: Slices, window, source: str, network: str, scaled: np.ndarray) -> int:
-    """Fills ``scaled`` and says how many slices show no head."""
+def _translate_slices(translator, slices: Slices, window, source: str, network: str) -> tuple[np.ndarray, np.ndarray]:
+    """``(n, height, width)`` in [0, 1], each the mean of what all slabs make of it, and which of them show a head."""
     heads = head_slices(slices, window, translator.preparations[source])
-    size, (height, width) = translator.config.data.image_size, scaled.shape[1:]
+    scaled = np.zeros(slices.values.shape, np.float32)
+    data, (height, width) = translator.config.data, scaled.shape[1:]
+    found, times = np.isin(np.arange(len(scaled)), heads.found), np.zeros(len(scaled), int)
     for part in heads.parts("translating slices"):
-        squares = [prepare(heads.picture(k), heads.preparation, size=size) for k in part]
+        slabs = [data.slab.numbers(slices, k) for k in part]
+        squares = [prepare(heads.picture(*one), heads.preparation, size=data.image_size) for one in zip(part, slabs)]
         outputs = translator.translate(np.stack([square.pixels for square in squares]), network)
-        for k, square, output in zip(part, squares, outputs):
-            scaled[k] = resize(restore(output, square), height, width)
-    return len(scaled) - len(heads.found)
+        for k, slab, square, output in zip(part, slabs, squares, outputs):
+            for at, one in _slices_made(output, slab or [k]).items():
+                if found[at]:
+                    scaled[at] += resize(restore(one, square), height, width)
+                    times[at] += 1
+    scaled /= np.maximum(times, 1)[:, None, None]
+    return scaled, found
 
 
-def _checked_slices(volume: Volume, *, domain: str, plane: str, has_window: bool) -> Slices:
+def _slices_made(output: np.ndarray, numbers: Sequence[int]) -> dict[int, np.ndarray]:
+    """The slices of an output by their numbers. Beyond an end of the volume a slab repeats the last one, and of these
+    the nearest to the middle counts.
+    """
+    planes = np.moveaxis(output, -1, 0) if len(numbers) > 1 else output[None]
+    nearest = sorted(range(len(numbers)), key=lambda place: abs(place - len(numbers) // 2))
+    made: dict[int, np.ndarray] = {}
+    for place in nearest:
+        made.setdefault(numbers[place], planes[place])
+    return made
+
+
+def _checked_slices(volume: Volume, *, domain: str, planes: Sequence[str], has_window: bool) -> dict[str, Slices]:
     refuse_other(volume, domain=domain, has_window=has_window)
-    return slices_on_grid(volume, plane)
+    return {plane: slices_on_grid(volume, plane) for plane in planes}
 
 
 def _usable(translator, volumes: Sequence[VolumeFile], domain: str, given) -> tuple[list[VolumeFile], list[str]]:
@@ -211,9 +235,9 @@ def _usable(translator, volumes: Sequence[VolumeFile], domain: str, given) -> tu
         raise UserError(f"--input: {found}: not {domain}; take the other --direction")
     if given is None:
         refuse_run(translator.preparations[domain], domain=domain)
-    plane = translator.config.data.plane
+    planes = translator.config.data.planes
     refuse_unusable(
-        wanted, lambda volume: _checked_slices(volume, domain=domain, plane=plane, has_window=given is not None)
+        wanted, lambda volume: _checked_slices(volume, domain=domain, planes=planes, has_window=given is not None)
     )
     return wanted, [f"{one.name}: {one.modality}, left out: {domain} is wanted" for one in other]
 

@@ -11,6 +11,7 @@ from common_tf.pictures.intensity import quantise
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.preparation import Preparation
 from common_tf.sources.cache import PreparedSlices
+from common_tf.volumes.slices import middle_slice
 
 IMAGES_AT_ONCE = 32
 """A whole test set in double precision would fill the memory, so everything is computed on so many at a time."""
@@ -48,10 +49,13 @@ class Images:
     Attributes:
         pixels: ``(n, height, width)`` uint8, or bool for masks.
         digest: of their content, or of what they were computed from.
+        slabs: ``(n, height, width, slices)`` uint8, each with its neighbours in its volume, for networks that want
+            them; ``None`` where there are none.
     """
 
     pixels: np.ndarray
     digest: str
+    slabs: np.ndarray | None = None
 
     @classmethod
     def of(cls, pixels: np.ndarray) -> "Images":
@@ -62,7 +66,9 @@ class Images:
     def prepared(cls, made: PreparedSlices) -> "Images":
         """The squares of prepared slices, which may hold more than 8 bits, as 8 bits."""
         pixels = np.asarray(made.pixels)
-        return cls.of(pixels if pixels.dtype == np.uint8 else quantise(made.scaled()))
+        pixels = pixels if pixels.dtype == np.uint8 else quantise(made.scaled())
+        middles = middle_slice(pixels)
+        return cls.of(pixels) if middles is pixels else cls(middles, content_hash(pixels), pixels)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -70,13 +76,19 @@ class Images:
     def chosen(self, indices: np.ndarray) -> "Images":
         """Some of them."""
         indices = np.asarray(indices)
-        return Images(self.pixels[indices], content_hash(self.digest, indices))
+        slabs = None if self.slabs is None else self.slabs[indices]
+        return Images(self.pixels[indices], content_hash(self.digest, indices), slabs)
 
     def scaled(self, part: slice | np.ndarray = slice(None)) -> np.ndarray:
         """Pixels of some of them as float32 in [0, 1]; masks stay bool."""
         if self.pixels.dtype == bool:
             return self.pixels[part]
         return self.pixels[part].astype(np.float32) / np.float32(255)
+
+    def as_seen(self, part: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """What a translator is given of some of them: as `scaled`, with their neighbours where they have some."""
+        seen = self.pixels if self.slabs is None else self.slabs
+        return seen[part].astype(np.float32) / np.float32(255)
 
     def pictures(self) -> "Pictures":
         """The same, one by one."""

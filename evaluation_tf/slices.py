@@ -122,8 +122,10 @@ def _source(translations: Translations, folder: Path) -> Source:
     names = [f"{split}{letter}" for split in SPLIT_FOLDERS for letter in "AB"]
     present = {item.name.lower() for item in folder.iterdir() if item.is_dir()}
     if present & {name.lower() for name in names}:
-        domains, plane = config.data.domain_names, config.data.plane
-        return folder_source(folder, domains=domains, needs_training=False, windows=windows, plane=plane)
+        domains, data = config.data.domain_names, config.data
+        return folder_source(
+            folder, domains=domains, needs_training=False, windows=windows, planes=data.planes, slab=data.slab
+        )
     return translation_source(config, data=str(folder), paired=system_class(config.model).wants_pairs)
 
 

@@ -1,6 +1,6 @@
 """What a translator makes of squares and pictures, computed once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from common_tf.pictures.preparation import PREPARATION_FILE, Preparation
 from common_tf.pictures.readers import FileFacts
 from common_tf.runs.folder import CONFIG_FILE
 from common_tf.sources.source import Case
+from common_tf.volumes.slices import middle_slice
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.directions import back
 from cyclegan_tf.inference import TrainedTranslator, load_translator
@@ -116,10 +117,11 @@ class Translations:
         def compute() -> dict[str, np.ndarray]:
             parts: dict[str, list] = {"fake": []}
             for part in batches(len(squares)):
-                fake = self.translator.translate(squares.scaled(part), there)
-                parts["fake"].append(quantise(fake))
+                fake = self.translator.translate(squares.as_seen(part), there)
+                parts["fake"].append(quantise(middle_slice(fake)))
                 if self.has_cycle:
-                    parts.setdefault("cycled", []).append(quantise(self.translator.translate(fake, back(there))))
+                    cycled = middle_slice(self.translator.translate(fake, back(there)))
+                    parts.setdefault("cycled", []).append(quantise(cycled))
             return {name: np.concatenate(found) for name, found in parts.items()}
 
         key = content_hash("squares", self._key, there, squares.digest)
@@ -133,10 +135,13 @@ class Translations:
 
         def compute() -> dict[str, np.ndarray]:
             scaled = squares.scaled()
-            fake = self.translator.translate(scaled, there)
-            between = {"untouched": fake, **{key: change(fake) for key, (_, change) in PERTURBATIONS.items()}}
+            fake = self.translator.translate(squares.as_seen(), there)
+            between = {
+                "untouched": fake,
+                **{key: _perturbed(fake, change) for key, (_, change) in PERTURBATIONS.items()},
+            }
             return {
-                name: mae(scaled, self.translator.translate(image, back(there)), mask=masks.scaled())
+                name: mae(scaled, middle_slice(self.translator.translate(image, back(there))), mask=masks.scaled())
                 for name, image in between.items()
             }
 
@@ -169,6 +174,13 @@ class Translations:
         if network is None:
             raise ValueError(f"the run does not translate from {source}")
         return network
+
+
+def _perturbed(images: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Changed images; of slabs every slice by itself."""
+    first = np.moveaxis(images, -1, 1) if images.ndim > 3 else images
+    changed = change(first.reshape(-1, *first.shape[-2:])).reshape(first.shape)
+    return np.moveaxis(changed, 1, -1) if images.ndim > 3 else changed
 
 
 def _drawn_once(cases: list[Case]) -> list[Case]:

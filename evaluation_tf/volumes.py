@@ -7,8 +7,8 @@ from common_tf.sources.source import listed
 from common_tf.sources.volume_pairs import VolumePair
 from common_tf.sources.volumes import slice_digest
 from common_tf.splits.manifest import read_manifest
-from common_tf.volumes.planes import needs_regular, slices_of
-from common_tf.volumes.resampling import regular
+from common_tf.volumes.planes import slices_of
+from common_tf.volumes.resampling import on_planes
 from common_tf.volumes.volume import BadVolume
 from common_tf.volumes.windows import is_ct
 from evaluation_tf.translations import Translations
@@ -29,7 +29,7 @@ def unseen_volumes(pairs: list[VolumePair], translations: Translations) -> list[
     _refuse_pictures(translations)
     rows = read_manifest(translations.run / MANIFEST_FILE)
     trained = {row.sha256 for row in rows if row.split in ("train", "validation")}
-    plane = translations.config.data.plane
+    planes = translations.config.data.planes
     kept: list[VolumePair] = []
     seen: list[VolumePair] = []
     problems: list[str] = []
@@ -37,9 +37,9 @@ def unseen_volumes(pairs: list[VolumePair], translations: Translations) -> list[
         try:
             found = False
             for file in pair.files.values():
-                volume = file.read().volume
-                slices = slices_of(regular(volume) if needs_regular(volume, plane) else volume, plane)
-                found = found or any(slice_digest(one) in trained for one in slices.values)
+                volume, _ = on_planes(file.read().volume, planes)
+                slices = (one for plane in planes for one in slices_of(volume, plane).values)
+                found = found or any(slice_digest(one) in trained for one in slices)
             (seen if found else kept).append(pair)
         except BadVolume as error:
             problems.append(str(error))

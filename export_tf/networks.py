@@ -83,7 +83,8 @@ def networks_of(run: Path) -> list[Network]:
 def _translators(run: Path) -> list[Network]:
     translator = load_translator(run)
     translator.refuse_slices()
-    side, channels = translator.config.data.image_size, translator.config.data.channels
+    translator.refuse_slabs("such a run is not exported")
+    side, channels = translator.config.data.image_size, translator.config.data.image_channels
     if translator.translate.keeps_dropout:
         raise UserError(f"{run}: keeps dropout on, so no two of its pictures are equal; such a run is not exported")
     found = []

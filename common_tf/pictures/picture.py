@@ -1,5 +1,6 @@
 """One slice, as the project hands it around."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,8 @@ class Picture:
         physical_unit: of the stored values, such as ``HU``; ``""`` where they have none.
         spacing: of rows and of columns in mm, where it is known.
         head: ``(height, width)`` bool where the data say what is head; ``None`` where it is to be found.
+        slab: slices of its volume on either side of it, in their order and itself in the middle; empty for a slice that
+            is looked at alone.
     """
 
     pixels: np.ndarray
@@ -24,6 +27,7 @@ class Picture:
     physical_unit: str = ""
     spacing: tuple[float, float] | None = None
     head: np.ndarray | None = None
+    slab: Sequence["Picture"] = ()
 
     @property
     def is_deep(self) -> bool:

@@ -125,7 +125,8 @@ class Square:
     """A prepared slice.
 
     Attributes:
-        pixels: ``(size, size)`` float32 in [0, 1].
+        pixels: ``(size, size)`` float32 in [0, 1]; of a slab ``(size, size, slices)``, in the middle
+            one's frame.
         mask: ``(size, size)`` bool, the head.
         frame: where it came from.
         background: the value that fills the rest of the picture on the way back.
@@ -179,22 +180,34 @@ def prepare(picture: Picture, preparation: Preparation, *, size: int) -> Square:
     """Prepares a slice.
 
     Args:
-        picture: of the domain; where it knows its head, as aligned pictures that share one do, that decides the frame.
+        picture: of the domain, perhaps with its slab; where it knows its head, as aligned pictures that share one do,
+            that decides the frame.
         preparation: of its domain.
         size: side of the square.
     """
+    scaled, mask = _seen(picture, preparation)
+    cuts = preparation.framing == "head" and bool(mask.any())
+    frame = head_frame(mask, reference=preparation.reference_of(picture)) if cuts else whole_frame(*scaled.shape)
+
+    def taken(values: np.ndarray, head: np.ndarray) -> np.ndarray:
+        if not cuts:
+            return take(values, frame, size, fill=border_value(values))
+        # 0 is what is outside the head: black tissue stays one gray level above it.
+        return take(np.where(head, np.maximum(values, 1 / 255), 0), frame, size, fill=0.0)
+
+    pixels = taken(scaled, mask)
+    if picture.slab:
+        middle = len(picture.slab) // 2
+        sides = [pixels if at == middle else taken(*_seen(one, preparation)) for at, one in enumerate(picture.slab)]
+        pixels = np.stack(sides, axis=-1)
+    inside = take_mask(mask, frame, size) if mask.any() else np.ones((size, size), bool)
+    return Square(pixels, inside, frame, 0.0 if cuts else border_value(scaled))
+
+
+def _seen(picture: Picture, preparation: Preparation) -> tuple[np.ndarray, np.ndarray]:
+    """The scaled pixels of a picture, and its head."""
     scaled = preparation.ranged(picture).scaled()
-    mask = head_mask(scaled) if picture.head is None else picture.head
-    if not mask.any():
-        frame, background = whole_frame(*scaled.shape), border_value(scaled)
-        return Square(take(scaled, frame, size, fill=background), np.ones((size, size), bool), frame, background)
-    if preparation.framing == "whole":
-        frame, background = whole_frame(*scaled.shape), border_value(scaled)
-        return Square(take(scaled, frame, size, fill=background), take_mask(mask, frame, size), frame, background)
-    frame = head_frame(mask, reference=preparation.reference_of(picture))
-    # 0 is what is outside the head: black tissue stays one gray level above it.
-    pixels = take(np.where(mask, np.maximum(scaled, 1 / 255), 0), frame, size, fill=0.0)
-    return Square(pixels, take_mask(mask, frame, size), frame, 0.0)
+    return scaled, head_mask(scaled) if picture.head is None else picture.head
 
 
 def take_mask(mask: np.ndarray, frame: Frame, size: int) -> np.ndarray:

@@ -31,8 +31,8 @@ __all__ = [
     "spelled", "tree_from_content", "values_before", "values_of",
 ]  # fmt: skip
 
-FORMAT = 4
-"""Of config.yaml. 1, which was not written down, was one flat mapping; 2 and 3 lack what is ``since`` a later one."""
+FORMAT = 5
+"""Of config.yaml. 1, which was not written down, was one flat mapping; 2 to 4 lack what is ``since`` a later one."""
 
 BUDGET = ("epochs", "steps")
 """Options that may change when a run is continued: its length."""

@@ -32,7 +32,7 @@ class PreparedSlices:
     """Squares of one label.
 
     Attributes:
-        pixels: ``(n, size, size)`` uint8 or uint16, full range.
+        pixels: ``(n, size, size)`` uint8 or uint16, full range; of slabs ``(n, size, size, slices)``.
         masks: ``(n, size, size)`` bool, the head.
         lesions: ``(n, size, size)`` bool, where they were asked for.
     """
@@ -86,9 +86,9 @@ def prepared_slices(
     try:
         found = _mapped(files)
         kinds = ((np.uint8, np.uint16), (bool,), (bool,))
+        shapes = (_shape(cases, size), (len(cases), size, size), (len(cases), size, size))
         if all(
-            array.shape == (len(cases), size, size) and array.dtype in known
-            for array, known in zip(found.arrays, kinds)
+            array.shape == shape and array.dtype in known for array, shape, known in zip(found.arrays, shapes, kinds)
         ):
             return found
     except (OSError, ValueError):
@@ -151,10 +151,16 @@ def _made_on_disk(cases, label, preparation, size, files: dict[str, Path]) -> Pr
     return _mapped(files)
 
 
+def _shape(cases: Sequence[Case], size: int) -> tuple[int, ...]:
+    """Of the pixels of cases, which all bring along as many slices, or none."""
+    slab = cases[0].slab if cases else 1
+    return (len(cases), size, size, slab) if slab > 1 else (len(cases), size, size)
+
+
 def _filled(cases, label, preparation: Preparation, size: int, make, with_lesions: bool) -> PreparedSlices:
     dtype: Any = np.dtype(np.uint16 if preparation.is_deep else np.uint8)
     shape = (len(cases), size, size)
-    pixels, masks = make(shape, dtype), make(shape, np.dtype(bool))
+    pixels, masks = make(_shape(cases, size), dtype), make(shape, np.dtype(bool))
     lesions = make(shape, np.dtype(bool)) if with_lesions else None
     top = np.iinfo(dtype).max
 

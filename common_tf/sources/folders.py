@@ -14,6 +14,7 @@ from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source
 from common_tf.sources.volumes import volume_cases
 from common_tf.splits.finding import Finding
 from common_tf.volumes.files import VolumeListing, list_volumes
+from common_tf.volumes.slices import ALONE, Slab
 
 
 def is_two_domains(root: Path) -> bool:
@@ -27,7 +28,8 @@ def folder_source(
     domains: Sequence[str],
     needs_training: bool = True,
     windows: Mapping[str, tuple[float, float]] | None = None,
-    plane: str = "axial",
+    planes: Sequence[str] = ("axial",),
+    slab: Slab = ALONE,
 ) -> Source:
     """Lists two unpaired domains, of picture files or of volumes.
 
@@ -36,7 +38,8 @@ def folder_source(
         domains: names of A and B; the labels.
         needs_training: without, the folders of another split are enough.
         windows: values of volumes that are black and white, by domain.
-        plane: in which volumes are sliced.
+        planes: in which volumes are sliced.
+        slab: slices of volumes that are looked at together.
 
     Raises:
         UserError: missing or empty training folders, or one with pictures and volumes.
@@ -71,7 +74,8 @@ def folder_source(
                     domain=domain,
                     given_split=split,
                     window=window,
-                    plane=plane,
+                    planes=planes,
+                    slab=slab,
                 )
                 cases += found
                 findings += said

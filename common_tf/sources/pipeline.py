@@ -40,7 +40,7 @@ class DomainPipeline:
         slices: domain ``a`` and ``b``.
         image_size: side of the crops.
         batch_size: images of each domain in a step.
-        channels: 1, or 3 to repeat the gray values.
+        channels: of the images: those of the slices' slabs, or gray values are repeated.
         flip: random left-right flips.
         epoch_length: ``longest`` or ``shortest`` domain.
         seed: of order and augmentation.
@@ -107,20 +107,23 @@ class DomainPipeline:
         types = tf.as_dtype(slices.pixels.dtype), tf.bool
         images, masks = tf.numpy_function(read, [step], types, stateful=False)
         shape = [self.batch_size, load_size, load_size]
-        images.set_shape(shape)
+        images.set_shape([self.batch_size, *slices.pixels.shape[1:]])
         masks.set_shape(shape)
         images = tf.cast(images, tf.float32) * (2.0 / top) - 1.0
-        both = tf.stack([images, tf.cast(masks, tf.float32)], axis=-1)
+        if len(images.shape) == len(shape):
+            images = images[..., None]
+        both = tf.concat([images, tf.cast(masks, tf.float32)[..., None]], axis=-1)
         draws = tf.random.stateless_uniform(
             [self.batch_size, 3], _AUGMENTATION.tensor(self.seed, step, self._who(name))
         )
         both = tf.stack([self._augment(both[i], draws[i], load_size) for i in range(self.batch_size)])
-        return tf.repeat(both[..., :1], self.channels, axis=-1), both[..., 1:]
+        images, masks = both[..., :-1], both[..., -1:]
+        return images if images.shape[-1] == self.channels else tf.repeat(images, self.channels, axis=-1), masks
 
     def _augment(self, image: tf.Tensor, draws: tf.Tensor, load_size: int) -> tf.Tensor:
         room = load_size - self.image_size + 1
         offset = tf.concat([tf.cast(draws[:2] * room, tf.int32), [0]], axis=0)
-        crop = tf.slice(image, offset, [self.image_size, self.image_size, 2])
+        crop = tf.slice(image, offset, [self.image_size, self.image_size, image.shape[-1]])
         if self.flip:
             crop = tf.where(draws[2] < 0.5, tf.reverse(crop, [1]), crop)
         return crop

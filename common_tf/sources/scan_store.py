@@ -86,7 +86,8 @@ class ScanStore:
     @without_collecting()
     def known(self, cases: Sequence[Case]) -> list[list[Scan] | None]:
         """The scans of cases whose files have not changed since; ``None`` for the others."""
-        wanted = {_name(case): number for number, case in enumerate(cases) if _has_files(case)}
+        states = _States()
+        wanted = {states.name(case): number for number, case in enumerate(cases) if _has_files(case)}
         names = list(wanted)
         found: list[list[Scan] | None] = [None] * len(cases)
         for start in range(0, len(names), _AT_ONCE):
@@ -104,7 +105,7 @@ class ScanStore:
                 return [None] * len(cases)
             for name, state, record, size in rows:
                 case = cases[wanted[name]]
-                if state == _state(case) and size == len(case.labels) * _PIXELS:
+                if state == states.state(case) and size == len(case.labels) * _PIXELS:
                     found[wanted[name]] = self._read(case, name, record)
         return found
 
@@ -115,12 +116,12 @@ class ScanStore:
             scanned: cases with their scans.
             began: ``time.time()`` before the first of them was looked at.
         """
-        rows = []
+        rows, states = [], _States(settled_at=began - _SETTLED_SECONDS)
         for case, scans in scanned:
-            state = _state(case, settled_at=began - _SETTLED_SECONDS) if _has_files(case) else ""
+            state = states.state(case) if _has_files(case) else ""
             if state and not any(scan.problem for scan in scans):
                 blob = b"".join(np.asarray(scan.thumbnail, np.uint8).tobytes() for scan in scans)
-                rows.append((_name(case), state, json.dumps(plain([_record(scan) for scan in scans])), blob))
+                rows.append((states.name(case), state, json.dumps(plain([_record(scan) for scan in scans])), blob))
         try:
             with self._lock, self._base:
                 self._base.executemany("INSERT OR REPLACE INTO scans VALUES (?, ?, ?, ?)", rows)
@@ -221,30 +222,58 @@ def _remove(folder: Path) -> None:
 
 
 def _has_files(case: Case) -> bool:
-    return bool(case.paths) and case.volume is None
+    return bool(case.paths or case.read_from)
 
 
-def _name(case: Case) -> str:
-    """What decides a case's scans beside the content of its files."""
-    loader = getattr(case.load, "func", case.load)
-    files = [f"{label}={os.path.abspath(path)}" for label, path in case.paths.items()]
-    extra = [os.path.abspath(path) for path in case.extra]
-    text = "\n".join([_VERSION, loader.__module__, loader.__qualname__, case.reading, *files, "", *extra])
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+class _States:
+    """What tells whether scans of cases still hold. Files that many cases are read from are asked once.
 
+    Args:
+        settled_at: files that changed later are not to be trusted.
+    """
 
-def _state(case: Case, *, settled_at: float = float("inf")) -> str:
-    """Size, inode and times of a case's files; ``""`` where one changed too late to be trusted, or is gone."""
-    parts = []
-    for path in (*dict.fromkeys(case.paths.values()), *case.extra):
-        try:
-            found = os.stat(path)
-        except OSError:
-            return ""
-        if max(found.st_mtime, found.st_ctime) > settled_at:
-            return ""
-        parts.append(f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}")
-    return " ".join(parts)
+    def __init__(self, *, settled_at: float = float("inf")):
+        self._settled_at = settled_at
+        # By identity: a series has hundreds of files, and each of its slices the same tuple of them.
+        self._shared: dict[int, tuple[str, str]] = {}
+
+    def name(self, case: Case) -> str:
+        """What decides a case's scans beside the content of its files."""
+        loader = getattr(case.load, "func", case.load)
+        files = [f"{label}={os.path.abspath(path)}" for label, path in case.paths.items()]
+        extra = [os.path.abspath(path) for path in case.extra]
+        text = "\n".join([_VERSION, loader.__module__, loader.__qualname__, case.reading, *files, "", *extra])
+        if case.read_from:
+            text = f"{text}\n{case.name}\n{self._of(case.read_from)[0]}"
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def state(self, case: Case) -> str:
+        """Size, inode and times of a case's files; ``""`` where one changed too late to be trusted, or is gone."""
+        return self._of(case.read_from)[1] if case.read_from else self._stat(self._files(case))
+
+    def _of(self, files: tuple[Path, ...]) -> tuple[str, str]:
+        if id(files) not in self._shared:
+            names, state = "\n".join(map(os.path.abspath, files)), self._stat(files)
+            digests = (hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() for text in (names, state))
+            name, digest = digests
+            self._shared[id(files)] = name, digest if state else ""
+        return self._shared[id(files)]
+
+    def _stat(self, files: Iterable[Path]) -> str:
+        parts = []
+        for path in files:
+            try:
+                found = os.stat(path)
+            except OSError:
+                return ""
+            if max(found.st_mtime, found.st_ctime) > self._settled_at:
+                return ""
+            parts.append(f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}")
+        return " ".join(parts)
+
+    @staticmethod
+    def _files(case: Case) -> Iterable[Path]:
+        return (*dict.fromkeys(case.paths.values()), *case.extra)
 
 
 def _record(scan: Scan) -> dict:

@@ -161,12 +161,12 @@ def _cases(
     first = channels[len(channels) // 2].name
     split, patient = split_and_patient(PurePosixPath(first))
     time_point = _TIME_POINT.match(patient)
+    files = (*(path for file in channels for path in file.paths), *mask.paths)
     whole = partial(
         Case, given_split=split, patient=time_point["who"] if time_point else patient, place=root / first
     )  # fmt: skip
 
     def opened() -> _Scan:
-        files = (*(path for file in channels for path in file.paths), *mask.paths)
         return kept(("segmented", *files, window), lambda: _open(channels, mask, labels[0], window))
 
     try:
@@ -185,6 +185,7 @@ def _cases(
             files=dict.fromkeys(labels, f"{first}#{number:03d}"),
             load=partial(_load, opened, labels, number, channels[0].kind),
             reading=f"slice {number} axial, {len(labels)} channels, {windows}",
+            read_from=files,
         )
         for number in range(len(found.inside))
     ]

@@ -72,7 +72,10 @@ class Case:
         patient: who it is; ``""`` where nobody knows.
         identity: for drawn heads, everything that decides what is drawn.
         place: of a slice of a volume, the file or folder that the volume is.
+        read_from: of a slice of a volume, the files that it is read from; all slices of one volume share the tuple.
         volume: reads that volume, a `common_tf.sources.volumes.OpenedVolume`.
+        slab: slices of it that its pictures bring along, itself among them; 1 for itself alone.
+        slab_mm: from one of these to the next.
     """
 
     name: str
@@ -85,7 +88,10 @@ class Case:
     patient: str = ""
     identity: str = ""
     place: Path | None = None
+    read_from: tuple[Path, ...] = ()
     volume: Callable[[], Any] | None = None
+    slab: int = 1
+    slab_mm: float = 0.0
 
     @property
     def labels(self) -> tuple[str, ...]:

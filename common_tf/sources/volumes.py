@@ -3,7 +3,8 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
@@ -17,9 +18,9 @@ from common_tf.sources.source import Case, Loaded
 from common_tf.splits.finding import Finding
 from common_tf.splits.groups import group_numbers
 from common_tf.volumes.files import VolumeFile
-from common_tf.volumes.planes import Slices, needs_regular, slices_of
-from common_tf.volumes.resampling import regular
-from common_tf.volumes.slices import picture_of
+from common_tf.volumes.planes import Slices, slices_of
+from common_tf.volumes.resampling import on_planes
+from common_tf.volumes.slices import ALONE, Slab, picture_of
 from common_tf.volumes.volume import BadVolume, Volume
 from common_tf.volumes.windows import training_window
 
@@ -33,18 +34,20 @@ class OpenedVolume:
     """A volume in memory, as a training sees it.
 
     Attributes:
-        volume: itself, or on an even grid where slices of the plane want one.
-        slices: of it, in the plane of the training.
+        volume: itself, or on an even grid where slices of the planes want one.
         window: values that are black and white.
         people: digests of what names its patient.
         notes: what a person should know.
     """
 
     volume: Volume
-    slices: Slices
     window: tuple[float, float]
     people: tuple[str, ...]
     notes: Sequence[str]
+
+    def slices(self, plane: str = "axial") -> Slices:
+        """Its slices in a plane."""
+        return slices_of(self.volume, plane)
 
 
 class _Shelf:
@@ -96,7 +99,8 @@ def volume_cases(
     domain: str,
     given_split: str,
     window: tuple[float, float] | None,
-    plane: str,
+    planes: Sequence[str] = ("axial",),
+    slab: Slab = ALONE,
 ) -> tuple[list[Case], list[Finding]]:
     """A case for every slice; a volume that cannot be used is one case, whose loading says why.
 
@@ -108,7 +112,8 @@ def volume_cases(
         domain: that the volumes are taken for; ``""`` for any.
         given_split: as the folder says.
         window: values that are black and white; ``None`` for an MRI's own, volume by volume.
-        plane: of `common_tf.volumes.planes.PLANES`.
+        planes: of `common_tf.volumes.planes.PLANES`, in all of which they are sliced.
+        slab: slices that a case brings along.
 
     Returns:
         The cases, and what was seen while the volumes were read.
@@ -122,8 +127,8 @@ def volume_cases(
         name = (where / file.name).as_posix()
 
         def opened(file: VolumeFile = file) -> OpenedVolume:
-            key = (*file.paths, domain, window, plane)
-            return kept(key, lambda: open_volume(file, domain=domain, window=window, plane=plane))
+            key = (*file.paths, domain, window, tuple(planes))
+            return kept(key, lambda: open_volume(file, domain=domain, window=window, planes=planes))
 
         try:
             found = opened()
@@ -134,25 +139,14 @@ def volume_cases(
         ranges.append(found.window)
         for note in found.notes:
             said.setdefault(note, []).append(name)
-        for number in range(len(found.slices)):
-            slice_name = f"{name}#{number:03d}"
-
-            def load(number: int = number, opened=opened, kind: str = file.kind) -> Loaded:
-                return load_slice(opened(), number, label=label, kind=kind)
-
-            reading = f"slice {number} {plane} {found.window}"
-            cases.append(
-                Case(
-                    slice_name,
-                    {label: slice_name},
-                    given_split,
-                    load,
-                    reading=reading,
-                    patient=name,
-                    place=place / file.name,
-                    volume=opened,
-                )  # fmt: skip
-            )
+        case = partial(
+            Case, given_split=given_split, patient=name, place=place / file.name, read_from=tuple(file.paths),
+            volume=opened, slab=len(slab),
+        )  # fmt: skip
+        for plane in planes:
+            named = f"{name}#{plane}-" if len(planes) > 1 else f"{name}#"
+            load = partial(_load, opened, label=label, kind=file.kind, plane=plane, slab=slab)
+            cases += _slices(case, load, found, plane, slab, named=named, label=label)
     findings = [
         Finding("note", "volumes", f"{label}: {len(who)} volumes: {note}", len(who), tuple(who))
         for note, who in said.items()
@@ -169,8 +163,26 @@ def volume_cases(
     who = joined_patients({name: set(words) - anonymous for name, words in people.items()})
     cases = [case.with_patient(who.get(case.patient, case.patient)) for case in cases]
     count = len(set(who.values()))
-    words = f"{label}: {len(files)} volumes of {count} patients, {len(cases)} {plane} slices"
+    words = f"{label}: {len(files)} volumes of {count} patients, {len(cases)} {', '.join(planes)} slices"
     return cases, [Finding("note", "volumes", words, len(files)), *findings]
+
+
+def _load(opened: Callable[[], OpenedVolume], number: int, **how: Any) -> Loaded:
+    return load_slice(opened(), number, **how)
+
+
+def _slices(case, load, found: OpenedVolume, plane: str, slab: Slab, *, named: str, label: str) -> list[Case]:
+    """A case for every slice of a volume in a plane."""
+    slices, reading = found.slices(plane), f"{plane} {found.window}"
+    if slab.neighbours:  # what is loaded depends on other slices too, whichever they are
+        reading += f" {slab} of {hashlib.sha256(np.ascontiguousarray(found.volume.voxels).tobytes()).hexdigest()}"
+    distance = slices.step * slab.stride(slices)
+    cases = []
+    for number in range(len(slices)):
+        name = f"{named}{number:03d}"
+        one = partial(load, number)
+        cases.append(case(name, {label: name}, load=one, reading=f"slice {number} {reading}", slab_mm=distance))
+    return cases
 
 
 def _folder_of(file: VolumeFile, files: Sequence[VolumeFile]) -> tuple[str, ...]:
@@ -211,7 +223,7 @@ def _refusing(reason: str):
 
 
 def open_volume(
-    file: VolumeFile, *, domain: str, window: tuple[float, float] | None, plane: str = "axial"
+    file: VolumeFile, *, domain: str, window: tuple[float, float] | None, planes: Sequence[str] = ("axial",)
 ) -> OpenedVolume:
     """Reads a volume as a training sees it.
 
@@ -219,27 +231,28 @@ def open_volume(
         file: of it.
         domain: that it is taken for; ``""`` for any.
         window: values that are black and white; ``None`` for the domain's usual, or the volume's own.
-        plane: of its slices.
+        planes: of its slices.
 
     Raises:
         BadVolume: it cannot be used.
     """
     read = file.read()
     volume, notes = read.volume, list(read.notes)
-    if needs_regular(volume, plane):
-        volume = regular(volume)
-        notes.append(f"resampled to an even grid for {plane} slices")
-    slices = slices_of(volume, plane)
-    found = training_window(volume, slices, domain=domain, given=window)
+    even, uneven = on_planes(volume, planes)
+    if uneven:
+        notes.append(f"resampled to an even grid for {', '.join(uneven)} slices")
+    found = training_window(even, slices_of(even, planes[0]), domain=domain, given=window)
     # By digests: who it is has no place in memory, messages or files of a run.
     found_tags = {tag: str(read.header.get(tag, "") or "").strip() for tag in _WHO}
     people = tuple(
         f"{tag} {hashlib.sha256(value.encode()).hexdigest()[:16]}" for tag, value in found_tags.items() if value
     )
-    return OpenedVolume(volume, slices, found, people, notes)
+    return OpenedVolume(even, found, people, notes)
 
 
-def load_slice(opened: OpenedVolume, number: int, *, label: str, kind: str) -> Loaded:
+def load_slice(
+    opened: OpenedVolume, number: int, *, label: str, kind: str, plane: str = "axial", slab: Slab = ALONE
+) -> Loaded:
     """A slice of a volume as a case in memory.
 
     Args:
@@ -247,12 +260,16 @@ def load_slice(opened: OpenedVolume, number: int, *, label: str, kind: str) -> L
         number: of the slice.
         label: of the case.
         kind: of the file.
+        plane: of the slice.
+        slab: slices that it brings along.
     """
-    picture: Picture = picture_of(opened.slices, number, opened.window)
-    values = opened.slices.values[number]
-    height, width = picture.pixels.shape
+    slices, window = opened.slices(plane), opened.window
+    alone: Picture = picture_of(slices, number, window)
+    around = [alone if at == number else picture_of(slices, at, window) for at in slab.numbers(slices, number)]
+    values = slices.values[number]
+    height, width = alone.pixels.shape
     facts = FileFacts(kind, "F", VOLUME_BITS, height, width, int(np.floor(values.min())), int(np.ceil(values.max())))
-    return Loaded({label: picture}, {label: facts}, digests={label: slice_digest(values)})
+    return Loaded({label: replace(alone, slab=around)}, {label: facts}, digests={label: slice_digest(values)})
 
 
 def slice_digest(values: np.ndarray) -> str:

@@ -51,10 +51,11 @@ class HeadSlices:
         for _, part in progress_in_parts(self.found.tolist(), size=_AT_ONCE, words=words):
             yield list(part)
 
-    def picture(self, number: int) -> Picture:
-        """A slice with its head."""
+    def picture(self, number: int, slab: Sequence[int] = ()) -> Picture:
+        """A slice with its head, and with the slices of its slab, if their numbers are given."""
         # Made when it is wanted and not kept: all of them are a copy of the whole volume.
-        return replace(picture_of(self.slices, number, self.window), head=self.masks[number])
+        alone = replace(picture_of(self.slices, number, self.window), head=self.masks[number])
+        return replace(alone, slab=[alone if at == number else self.picture(at) for at in slab])
 
 
 def head_of(volume: Volume, window: tuple[float, float]) -> np.ndarray:

@@ -1,11 +1,13 @@
 """The values of a volume on another grid, by trilinear interpolation."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from scipy import ndimage
 
+from common_tf.volumes.planes import needs_regular
 from common_tf.volumes.volume import AIR, HOUNSFIELD, Volume
 
 _AT_ONCE = 2**22
@@ -37,6 +39,20 @@ def regular(volume: Volume) -> Volume:
     width, height = (int(side + more) for side, more in zip(volume.shape[:2], high - low))
     slices = int(np.floor((heights[-1] - heights[0]) / step + 1e-6)) + 1
     return resampled(volume, empty_grid(affine, (width, height, slices)))
+
+
+def on_planes(volume: Volume, planes: Sequence[str]) -> tuple[Volume, list[str]]:
+    """The volume as its slices are taken in some planes: itself, or `regular` where a plane wants that.
+
+    Args:
+        volume: any.
+        planes: of `common_tf.volumes.planes.PLANES`.
+
+    Returns:
+        The volume, and the planes for which it had to be resampled.
+    """
+    uneven = [plane for plane in planes if needs_regular(volume, plane)]
+    return (regular(volume) if uneven else volume), uneven
 
 
 def isotropic(volume: Volume, *, voxel_mm: float) -> Volume:

@@ -1,5 +1,7 @@
 """Slices of a volume as pictures with pixels as high as wide."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from common_tf.pictures.geometry import resize
@@ -9,6 +11,47 @@ from common_tf.volumes.resampling import regular
 from common_tf.volumes.volume import Volume
 
 _SQUARE = 0.01
+_SINGLE = 3
+"""Axes of a stack of slices that are no slabs."""
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Which slices of a volume are looked at together.
+
+    Attributes:
+        neighbours: on either side of the one in the middle; 0 for that one alone.
+        distance: mm from one to the next, for slices that are nearer than that; 0 for every slice.
+    """
+
+    neighbours: int = 0
+    distance: float = 0.0
+
+    def __len__(self) -> int:
+        return 2 * self.neighbours + 1
+
+    def numbers(self, slices: Slices, number: int) -> list[int]:
+        """The slices around one, in their order; beyond an end of the volume its last one again. Empty for one alone.
+
+        Args:
+            slices: of a volume.
+            number: of the slice in the middle.
+        """
+        stride = self.stride(slices)
+        places = (number + at * stride for at in range(-self.neighbours, self.neighbours + 1))
+        return [min(max(place, 0), len(slices) - 1) for place in places] if self.neighbours else []
+
+    def stride(self, slices: Slices) -> int:
+        """Slices from one of a slab to the next."""
+        return max(1, round(self.distance / slices.step)) if slices.step else 1
+
+
+ALONE = Slab()
+
+
+def middle_slice(images: np.ndarray) -> np.ndarray:
+    """The middle slices of slabs ``(n, height, width, slices)``; ``(n, height, width)`` stays as it is."""
+    return images if images.ndim == _SINGLE else images[..., images.shape[-1] // 2]
 
 
 def picture_of(slices: Slices, number: int, window: tuple[float, float]) -> Picture:

@@ -16,7 +16,7 @@ def build_generator(config: TranslatorConfig, *, seed: int, policy: str, name: s
     system = config.system
     common = dict(
         size=config.data.image_size,
-        channels=config.data.channels,
+        channels=config.data.image_channels,
         filters=system.generator_filters,
         seed=seed,
         policy=policy,
@@ -41,7 +41,7 @@ def build_discriminator(
     if getattr(system, "critic", "patch") == "projected":
         return ProjectedCritic(
             size=config.data.image_size,
-            channels=config.data.channels,
+            channels=config.data.image_channels,
             filters=system.critic_filters,
             pixels=system.critic_pixels,
             seed=seed,
@@ -50,7 +50,7 @@ def build_discriminator(
         )
     return patch_discriminator(
         size=config.data.image_size,
-        channels=config.data.channels + int(getattr(system, "critic_sees_outline", False)) + extra_channels,
+        channels=config.data.image_channels + int(getattr(system, "critic_sees_outline", False)) + extra_channels,
         filters=system.discriminator_filters,
         form=system.discriminator,
         spectral_norm=system.spectral_norm,

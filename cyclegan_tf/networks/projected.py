@@ -7,6 +7,7 @@ from common_tf.lite0 import TAPS, lite0_features
 from cyclegan_tf.networks.layers import Policy, SeedSequence
 from cyclegan_tf.networks.spectral_normalization import spectral_normalization
 
+_COLOURS = 3
 _CELL = 16
 """Pixels of the image to a logit's side."""
 
@@ -21,6 +22,9 @@ class ProjectedCritic(tf.Module):
     from the coarsest up, through fixed random 3x3 ones, enlarged and added to the next finer; so each scale carries
     something of all coarser ones, and a generator cannot please one layer alone. What learns is a small head a scale,
     with spectral norm.
+
+    A slab of three neighbouring slices is seen as the three colours that the network knows, a longer one three by
+    three.
 
     Maps at stride 4 and coarser do not show the finest texture. With ``pixels`` one more head looks at the image
     itself, through four convolutions of stride 2; a logit of it sees 110 pixels.
@@ -69,13 +73,20 @@ def _projections(*, size: int, channels: int, filters: int, seeds: SeedSequence)
         initializer = tf.keras.initializers.HeNormal(seed=seeds.seed())
         return layers.Conv2D(width, kernel, padding="same", use_bias=False, kernel_initializer=initializer)
 
-    backbone = lite0_features(TAPS, channels=channels, side=size)
-    lateral = [random(filters, 1)(layers.Rescaling(1.0 / rms)(tap)) for tap, rms in zip(backbone.outputs, _RMS)]
+    seen = min(channels, _COLOURS)
+    backbone = lite0_features(TAPS, channels=seen, side=size)
+    if channels > seen:
+        images = tf.keras.Input((size, size, channels))
+        parts = [backbone(images[..., start : start + seen]) for start in range(channels - seen + 1)]
+        taps = [layers.Concatenate()(maps) for maps in zip(*parts)]
+    else:
+        images, taps = backbone.input, backbone.outputs
+    lateral = [random(filters, 1)(layers.Rescaling(1.0 / rms)(tap)) for tap, rms in zip(taps, _RMS)]
     mixed = [random(filters, 3)(lateral[-1])]
     for finer in reversed(lateral[:-1]):
         enlarged = layers.UpSampling2D(2, interpolation="bilinear")(mixed[0])
         mixed.insert(0, random(filters, 3)(layers.Add()([finer, enlarged])))
-    network = tf.keras.Model(backbone.inputs, mixed)
+    network = tf.keras.Model(images, mixed)
     network.trainable = False
     return network
 

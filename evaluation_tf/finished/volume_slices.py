@@ -42,7 +42,6 @@ def slice_source(sides: VolumeSides) -> Source:
             domain="",
             given_split="test",
             window=sides.windows.get(label),
-            plane="axial",
         )
         mine, who = with_patients(folder, mine, above=folder_above(sides.folders))
         named = {_volume_of(case): case.patient for case in mine}

@@ -74,14 +74,16 @@ def _state(run: Path) -> dict:
 
 VARIANTS = {
     "fast": ["--set", "generator=light"],
+    "slices of volumes with their neighbours": ["--set", "neighbours=1"],
     "identity, dropout, three channels": ["--channels", "3", "--batch-size", "2", "--set", "identity_weight=5"],
 }
 
 
 @pytest.mark.more
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_killed_and_continued_equals_uninterrupted_to_the_bit(phantom_folder, tmp_path, variant):
-    options = ["--data", phantom_folder, "--steps", "6", "--save-every", "0", "--save-every-steps", "3",
+def test_killed_and_continued_equals_uninterrupted_to_the_bit(phantom_folder, drawn_volumes, tmp_path, variant):
+    data = drawn_volumes if "volumes" in variant else phantom_folder
+    options = ["--data", data, "--steps", "6", "--save-every", "0", "--save-every-steps", "3",
                "--set", "pool_size=2", *VARIANTS[variant]]  # fmt: skip
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert _run(*options, "--run", whole).returncode == 0

@@ -44,6 +44,8 @@ def check(config: Any) -> None:
         raise UserError(f"--set jitter={data.jitter:g}: --model cyclegan3d cuts its cubes at random; leave it at 1")
     if data.plane != "axial":
         raise UserError(f"--set plane={data.plane}: --model cyclegan3d sees all planes at once; leave it out")
+    if data.neighbours:
+        raise UserError(f"--set neighbours={data.neighbours}: --model cyclegan3d sees all neighbours; leave it out")
     if data.shows:
         raise UserError(
             f"--set shows={data.shows}: is for pictures of 8 bits, and --model cyclegan3d learns from volumes"

@@ -25,7 +25,7 @@ class System(CycleGAN):
         system, data = config.system, config.data
         common = dict(
             side=data.image_size,
-            channels=data.channels,
+            channels=data.image_channels,
             filters=system.generator_filters,
             seed=seed,
             policy=policy,
@@ -40,7 +40,7 @@ class System(CycleGAN):
         system, data = config.system, config.data
         return patch_discriminator_3d(
             side=data.image_size,
-            channels=data.channels + int(system.critic_sees_outline),
+            channels=data.image_channels + int(system.critic_sees_outline),
             filters=system.discriminator_filters,
             spectral_norm=system.spectral_norm,
             seed=seed,

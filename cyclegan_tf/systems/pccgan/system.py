@@ -63,7 +63,7 @@ class System(AdversarialTranslator):
         cells = tf.range(data.image_size) * _GRID // data.image_size
         shown = (cells[:, None] + cells[None]) % 2 == 0
         self._shown = tf.cast(shown, tf.float32)[None, :, :, None]
-        shape = (config.optimisation.batch_size, data.image_size, data.image_size, data.channels)
+        shape = (config.optimisation.batch_size, data.image_size, data.image_size, data.image_channels)
         # The slices of the step before, by domain; part of the state that a checkpoint holds.
         self.earlier = {
             letter: tf.Variable(tf.zeros(shape), trainable=False, name=f"earlier_{letter}") for letter in "ab"
@@ -153,4 +153,6 @@ class System(AdversarialTranslator):
 
 def _options(config: TranslatorConfig, policy: str) -> dict:
     data = config.data
-    return dict(size=data.image_size, channels=data.channels, filters=config.system.generator_filters, policy=policy)
+    return dict(
+        size=data.image_size, channels=data.image_channels, filters=config.system.generator_filters, policy=policy
+    )

@@ -32,7 +32,11 @@ class System(AdversarialTranslator):
                 config, seed=self.weight_seed(direction), policy=policy, name=direction
             )
             self.critics[direction] = build_discriminator(
-                config, seed=self.weight_seed(critic), policy=policy, name=critic, extra_channels=config.data.channels
+                config,
+                seed=self.weight_seed(critic),
+                policy=policy,
+                name=critic,
+                extra_channels=config.data.image_channels,
             )
         self.set_up(
             generators={name: network.trainable_variables for name, network in self.generators.items()},

@@ -100,4 +100,6 @@ class System(AdversarialTranslator):
 
 def _options(config: TranslatorConfig, policy: str) -> dict:
     data = config.data
-    return dict(size=data.image_size, channels=data.channels, filters=config.system.generator_filters, policy=policy)
+    return dict(
+        size=data.image_size, channels=data.image_channels, filters=config.system.generator_filters, policy=policy
+    )

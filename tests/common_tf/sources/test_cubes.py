@@ -11,7 +11,6 @@ from common_tf.sources.cube_pipeline import CubePipeline
 from common_tf.sources.source import Case
 from common_tf.sources.volumes import OpenedVolume
 from common_tf.volumes.phantom import draw_head
-from common_tf.volumes.planes import slices_of
 
 
 def _block(random, shape=(10, 12, 9), name="a") -> StoredBlock:
@@ -77,7 +76,7 @@ def volumes():
 
     def opened() -> OpenedVolume:
         read.append(1)
-        return OpenedVolume(head, slices_of(head), (-1000.0, 2000.0), (), [])
+        return OpenedVolume(head, (-1000.0, 2000.0), (), [])
 
     cases = [
         Case(f"p#{n}", {"CT": f"p#{n}"}, "", opened, reading="CT -1000:2000", volume=opened)  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from common_tf.sources.pairs import pair_source
 from common_tf.sources.scan_store import SCANS_FILE, Remembered, ScanStore, forget_scans
 from common_tf.sources.scans import open_store, scan_cases
 from common_tf.sources.segmentation import segmentation_source
+from common_tf.volumes.phantom import draw_head, write_drawn
 
 DOMAINS = ("CT", "MRI")
 
@@ -68,6 +69,26 @@ def _same(one, other) -> bool:
             blank = dict(phash=None, mirrored_phash=None, thumbnail=None)
             assert replace(a, **blank) == replace(b, **blank)
     return True
+
+
+def test_slices_of_volumes_are_looked_at_again_where_a_file_of_theirs_has_changed(tmp_path, looked):
+    for seed in range(2):
+        head = draw_head(seed, spacing=(12.0, 12.0, 40.0))
+        write_drawn(tmp_path / "data" / "trainA", head.ct, name=f"p{seed}", as_dicom=True)
+        write_drawn(tmp_path / "data" / "trainB", head.mri, name=f"p{seed}", as_dicom=False)
+    time.sleep(0.05)
+    first = scan_cases(_cases(tmp_path / "data"), ScanStore(tmp_path / "cache"))
+    assert len(looked) == len(first) == 16
+    assert _same(first, scan_cases(_cases(tmp_path / "data"), ScanStore(tmp_path / "cache"))) and len(looked) == 16
+    touched = sorted((tmp_path / "data" / "trainA" / "p1").iterdir())[2]
+    os.utime(touched)
+    time.sleep(0.05)
+    scan_cases(_cases(tmp_path / "data"), ScanStore(tmp_path / "cache"))
+    assert sorted(looked[16:]) == [f"trainA/p1#00{number}" for number in range(4)]
+    # Another window is another look.
+    other = folder_source(tmp_path / "data", domains=DOMAINS, windows={"CT": (0.0, 80.0)}).cases
+    scan_cases(other, ScanStore(tmp_path / "cache"))
+    assert len(looked) == 28
 
 
 def test_what_has_not_changed_is_not_looked_at_again(folder, tmp_path, looked):
