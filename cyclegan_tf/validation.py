@@ -1,15 +1,16 @@
 """The figures that choose the best checkpoint, and the sample grids."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
-from common_tf.lite0 import lite0_embedding
+from common_tf.lite0 import WEIGHTS_SHA256, lite0_embedding
 from common_tf.measurement.measurement import measure
 from common_tf.metrics import kernel, manifold
 from common_tf.metrics.content import edge_agreement
@@ -93,7 +94,7 @@ class Validation:
         self._has_cycle = translator.has_cycle
         self._kind = "paired" if data.paired else f"{'cycle' if translator.has_cycle else 'edges'} {self._by}"
         self.figure = _FIGURES[self._kind]
-        self._features: dict[str, np.ndarray] = {}
+        self._features: dict[tuple[str, str], np.ndarray] = {}
         held_out = data.pairs is not None and data.pairs.chosen("validation")
         self._pairs = data.pair_slices("validation", config.data.image_size) if held_out else None
 
@@ -113,7 +114,7 @@ class Validation:
             given = self._slices[source]
             made = self._translate(given.images, there)
             fake = self._data.slices_in(made)
-            results.update(self._likeness(there, target, fake))
+            results.update(self._likeness(there, target, fake, lambda: lite0_embedding()(fake)))  # noqa: B023
             if self._kind == "paired":
                 results[f"mae_{there}"] = measure(mae(self._slices[target].real, fake)).value
                 continue
@@ -135,17 +136,20 @@ class Validation:
         results: dict[str, float] = {}
         for there in self._directions:
             source, target = SIDES[there]
-            for word, images in (("real", self._slices[target].training), ("untranslated", self._slices[source].real)):
-                found = self._likeness(there, target, images)
+            for word, letter, kind in (("real", target, "training"), ("untranslated", source, "real")):
+                images = getattr(self._slices[letter], kind)
+                found = self._likeness(there, target, images, lambda: self._features_of(letter, kind))  # noqa: B023
                 results.update({f"{word}_{name}": value for name, value in found.items()})
         return results
 
-    def _likeness(self, there: str, target: str, images: np.ndarray) -> dict[str, float]:
-        """How far images are from the real validation slices of a domain."""
+    def _likeness(
+        self, there: str, target: str, images: np.ndarray, embedded: Callable[[], np.ndarray]
+    ) -> dict[str, float]:
+        """How far images, and their features, are from the real validation slices of a domain."""
         distance = {f"distance_{there}": sliced_wasserstein(self._slices[target].real, images)}
         if self._by == "texture":
             return distance
-        reference, features = self._real_features(target), lite0_embedding()(images)
+        reference, features = self._features_of(target, "real"), embedded()
         near = manifold.precision_recall(reference, features)
         return {
             f"kid_{there}": 1000 * kernel.kernel_distance(reference, features)["mean"],
@@ -154,10 +158,19 @@ class Validation:
             f"recall_{there}": near.recall,
         }
 
-    def _real_features(self, letter: str) -> np.ndarray:
-        if letter not in self._features:
-            self._features[letter] = lite0_embedding()(self._slices[letter].real)
-        return self._features[letter]
+    def _features_of(self, letter: str, kind: str) -> np.ndarray:
+        """Of the ``real`` or ``training`` slices of a domain; computed once, also by later starts on these slices."""
+        if (letter, kind) not in self._features:
+            images, store = getattr(self._slices[letter], kind), self._data.dataset.store
+            known = [f"{tf.__version__} {WEIGHTS_SHA256} {images.dtype}{images.shape}".encode(), images.tobytes()]
+            name = "lite0 " + hashlib.sha256(b"".join(known)).hexdigest()
+            kept = store.result(name) if store else None
+            if kept is None or kept.size % max(1, len(images)) or not kept.size:
+                kept = lite0_embedding()(images)
+                if store:
+                    store.keep_result(name, kept)
+            self._features[letter, kind] = kept.reshape(len(images), -1)
+        return self._features[letter, kind]
 
     def _score(self, results: Mapping[str, float]) -> float:
         scores = []
@@ -183,9 +196,11 @@ class Validation:
             source, target = SIDES[there]
             chosen = _distinct(self._slices[source].real)  # a copy beside a copy is no measure of chance
             given, masks = self._slices[source].real[chosen], self._slices[source].masks[chosen]
-            real = self._real_features(target)[_distinct(self._slices[target].real)]
-            training = self._slices[target].training
-            likeness = kernel.kernel_distance(real, lite0_embedding()(training[_distinct(training)]))
+            real, training = (
+                self._features_of(target, kind)[_distinct(getattr(self._slices[target], kind))]
+                for kind in ("real", "training")
+            )
+            likeness = kernel.kernel_distance(real, training)
             far = np.roll(given, len(given) // 2, axis=0)
             units[there] = _Units(
                 kid=1000 * likeness["standard_deviation"],

@@ -17,6 +17,7 @@ from cyclegan_tf.sliding_window import cube_starts
 from cyclegan_tf.translator import Translator
 
 _SLICE_STEP = 8
+"""Of a cube's slices one in so many is looked at: neighbours are alike."""
 _LEAST_HEAD = 0.1
 """Share of a cube that is head where it serves validation; less where voxels are so large that no cube has it."""
 

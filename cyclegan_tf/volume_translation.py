@@ -16,7 +16,7 @@ from common_tf.sources.source import listed
 from common_tf.volumes.blocks import Block, restore_block, take_block
 from common_tf.volumes.dicom.writing import write_series
 from common_tf.volumes.files import DICOM, ReadVolume, VolumeFile, VolumeListing, nifti_stem, result_places
-from common_tf.volumes.heads import head_slices
+from common_tf.volumes.heads import NoHead, head_slices
 from common_tf.volumes.nifti import write_nifti
 from common_tf.volumes.planes import PLANES, Slices, slices_of, slices_on_grid, voxels_of
 from common_tf.volumes.slices import middle_slices
@@ -139,7 +139,13 @@ def translate_volume(
     else:
         scaled, times = np.zeros(volume.shape, np.float32), np.zeros(volume.shape, np.uint8)
         for plane, slices in sliced.items():
-            made, found = _translate_slices(translator, slices, window, source, network)
+            try:
+                made, found = _translate_slices(translator, slices, window, source, network)
+            except NoHead:
+                if plane == planes[-1] and not times.any():
+                    raise
+                notes.append(f"{plane} slices show no head and are left out")
+                continue
             scaled += voxels_of(made, volume, plane)
             times += voxels_of(np.broadcast_to(found[:, None, None], made.shape).astype(np.uint8), volume, plane)
             if not found.all():
@@ -213,11 +219,10 @@ def _slices_made(output: np.ndarray, numbers: Sequence[int]) -> dict[int, np.nda
     """The slices of an output by their numbers. Beyond an end of the volume a slab repeats the last one, and of these
     the nearest to the middle counts.
     """
-    planes = np.moveaxis(output, -1, 0) if len(numbers) > 1 else output[None]
-    nearest = sorted(range(len(numbers)), key=lambda place: abs(place - len(numbers) // 2))
+    parts = np.moveaxis(output, -1, 0) if len(numbers) > 1 else output[None]
     made: dict[int, np.ndarray] = {}
-    for place in nearest:
-        made.setdefault(numbers[place], planes[place])
+    for place in sorted(range(len(numbers)), key=lambda place: abs(place - len(numbers) // 2)):
+        made.setdefault(numbers[place], parts[place])
     return made
 
 

@@ -11,7 +11,7 @@ from common_tf.pictures.intensity import quantise
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.preparation import Preparation
 from common_tf.sources.cache import PreparedSlices
-from common_tf.volumes.slices import middle_slice
+from common_tf.volumes.slices import middle_of_slabs
 
 IMAGES_AT_ONCE = 32
 """A whole test set in double precision would fill the memory, so everything is computed on so many at a time."""
@@ -66,8 +66,11 @@ class Images:
     def prepared(cls, made: PreparedSlices) -> "Images":
         """The squares of prepared slices, which may hold more than 8 bits, as 8 bits."""
         pixels = np.asarray(made.pixels)
-        pixels = pixels if pixels.dtype == np.uint8 else quantise(made.scaled())
-        middles = middle_slice(pixels)
+        if pixels.dtype != np.uint8:
+            pixels = np.concatenate(
+                [quantise(made.scaled(part)) for part in batches(len(made))] or [quantise(made.scaled())]
+            )
+        middles = middle_of_slabs(pixels)
         return cls.of(pixels) if middles is pixels else cls(middles, content_hash(pixels), pixels)
 
     def __len__(self) -> int:

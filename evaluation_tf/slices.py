@@ -17,6 +17,7 @@ from common_tf.sources.folders import folder_source
 from common_tf.sources.scanning import Scan
 from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source
 from common_tf.splits.manifest import MANIFEST_FILE, read_manifest
+from common_tf.volumes.slices import middle_of_slabs
 from cyclegan_tf.data import translation_source
 from cyclegan_tf.systems import system_class
 from evaluation_tf.images import Images, for_scaled
@@ -124,8 +125,9 @@ def _source(translations: Translations, folder: Path) -> Source:
     if present & {name.lower() for name in names}:
         domains, data = config.data.domain_names, config.data
         return folder_source(
-            folder, domains=domains, needs_training=False, windows=windows, planes=data.planes, slab=data.slab
-        )
+            folder, domains=domains, needs_training=False, windows=windows, planes=data.planes, slab=data.slab,
+            slice_mm=data.slice_mm,
+        )  # fmt: skip
     return translation_source(config, data=str(folder), paired=system_class(config.model).wants_pairs)
 
 
@@ -295,7 +297,7 @@ def _slices(
             size=size,
             folder=translations.cache.folder,
         )
-        return Images.prepared(made), Images.of(np.asarray(made.masks))
+        return Images.prepared(made), Images.of(middle_of_slabs(np.asarray(made.masks)))
 
     tested, masks = squares(cases, scans)
     none = Images.of(np.zeros((0, *tested.pixels.shape[1:]), np.uint8))

@@ -15,7 +15,7 @@ from common_tf.pictures.preparation import PREPARATION_FILE, Preparation
 from common_tf.pictures.readers import FileFacts
 from common_tf.runs.folder import CONFIG_FILE
 from common_tf.sources.source import Case
-from common_tf.volumes.slices import middle_slice
+from common_tf.volumes.slices import middle_of_slabs
 from cyclegan_tf.config import TranslatorConfig
 from cyclegan_tf.directions import back
 from cyclegan_tf.inference import TrainedTranslator, load_translator
@@ -118,9 +118,9 @@ class Translations:
             parts: dict[str, list] = {"fake": []}
             for part in batches(len(squares)):
                 fake = self.translator.translate(squares.as_seen(part), there)
-                parts["fake"].append(quantise(middle_slice(fake)))
+                parts["fake"].append(quantise(middle_of_slabs(fake)))
                 if self.has_cycle:
-                    cycled = middle_slice(self.translator.translate(fake, back(there)))
+                    cycled = middle_of_slabs(self.translator.translate(fake, back(there)))
                     parts.setdefault("cycled", []).append(quantise(cycled))
             return {name: np.concatenate(found) for name, found in parts.items()}
 
@@ -141,7 +141,7 @@ class Translations:
                 **{key: _perturbed(fake, change) for key, (_, change) in PERTURBATIONS.items()},
             }
             return {
-                name: mae(scaled, middle_slice(self.translator.translate(image, back(there))), mask=masks.scaled())
+                name: mae(scaled, middle_of_slabs(self.translator.translate(image, back(there))), mask=masks.scaled())
                 for name, image in between.items()
             }
 

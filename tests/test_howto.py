@@ -85,7 +85,7 @@ def test_the_recipes_of_public_sets_fit_their_layouts(tmp_path):
     _draw_public_sets(tmp_path)
     small = "--steps 2 --image-size 32 --set generator_filters=4 --set discriminator_filters=4"
     script = "\n".join(blocks).replace(" --run runs/cq500_ixi --set", f" --run runs/cq500_ixi {small} --set")
-    script = script.replace("--domains T1,T2", f"--domains T1,T2 {small}")
+    script = script.replace("--domains T1,FLAIR", f"--domains T1,FLAIR {small}")
     script = script.replace("--channels 3", "--channels 3 --image-size 32 --epochs 1")
     script = re.sub(r"python (\w+\.py)", rf'"{sys.executable}" "{REPOSITORY}/\1"', script)
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "CT_MRI_CACHE": str(tmp_path / "cache")}
@@ -98,7 +98,7 @@ def test_the_recipes_of_public_sets_fit_their_layouts(tmp_path):
     assert len(list((tmp_path / "out_mri" / "CQ500CT1").glob("*.dcm"))) == 16
     # Both contrasts of one head are one patient, on one side of the split.
     sides: dict[str, set[str]] = {}
-    with (tmp_path / "runs" / "t1_t2" / "manifest.csv").open(newline="") as stream:
+    with (tmp_path / "runs" / "t1_flair" / "manifest.csv").open(newline="") as stream:
         for row in csv.DictReader(stream):
             sides.setdefault(row["path"].split("/")[1], set()).add(row["group"])
     assert len(sides) == 6 and all(len(groups) == 1 for groups in sides.values())

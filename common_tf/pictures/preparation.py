@@ -127,7 +127,7 @@ class Square:
     Attributes:
         pixels: ``(size, size)`` float32 in [0, 1]; of a slab ``(size, size, slices)``, in the middle
             one's frame.
-        mask: ``(size, size)`` bool, the head.
+        mask: bool of the shape of ``pixels``, the head.
         frame: where it came from.
         background: the value that fills the rest of the picture on the way back.
     """
@@ -189,18 +189,21 @@ def prepare(picture: Picture, preparation: Preparation, *, size: int) -> Square:
     cuts = preparation.framing == "head" and bool(mask.any())
     frame = head_frame(mask, reference=preparation.reference_of(picture)) if cuts else whole_frame(*scaled.shape)
 
-    def taken(values: np.ndarray, head: np.ndarray) -> np.ndarray:
+    def taken(values: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if not cuts:
-            return take(values, frame, size, fill=border_value(values))
+            inside = take_mask(head, frame, size) if mask.any() else np.ones((size, size), bool)
+            return take(values, frame, size, fill=border_value(values)), inside
         # 0 is what is outside the head: black tissue stays one gray level above it.
-        return take(np.where(head, np.maximum(values, 1 / 255), 0), frame, size, fill=0.0)
+        pixels = take(np.where(head, np.maximum(values, 1 / 255), 0), frame, size, fill=0.0)
+        return pixels, take_mask(head, frame, size)
 
-    pixels = taken(scaled, mask)
+    pixels, inside = taken(scaled, mask)
     if picture.slab:
         middle = len(picture.slab) // 2
-        sides = [pixels if at == middle else taken(*_seen(one, preparation)) for at, one in enumerate(picture.slab)]
-        pixels = np.stack(sides, axis=-1)
-    inside = take_mask(mask, frame, size) if mask.any() else np.ones((size, size), bool)
+        every = [
+            (pixels, inside) if at == middle else taken(*_seen(one, preparation)) for at, one in enumerate(picture.slab)
+        ]
+        pixels, inside = (np.stack(parts, axis=-1) for parts in zip(*every))
     return Square(pixels, inside, frame, 0.0 if cuts else border_value(scaled))
 
 

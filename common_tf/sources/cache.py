@@ -5,6 +5,7 @@ memory of a training does not grow with its data.
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,11 @@ from common_tf.progress import progress
 from common_tf.sources.scanning import Scan
 from common_tf.sources.source import Case
 from common_tf.sources.volumes import release_volumes
+from common_tf.volumes.slices import ALONE
 
 _VERSION = "2"
 _WORKERS = 4
+_MEMORY_SHARE = 0.7
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class PreparedSlices:
 
     Attributes:
         pixels: ``(n, size, size)`` uint8 or uint16, full range; of slabs ``(n, size, size, slices)``.
-        masks: ``(n, size, size)`` bool, the head.
+        masks: bool of the shape of ``pixels``, the head.
         lesions: ``(n, size, size)`` bool, where they were asked for.
     """
 
@@ -86,7 +89,7 @@ def prepared_slices(
     try:
         found = _mapped(files)
         kinds = ((np.uint8, np.uint16), (bool,), (bool,))
-        shapes = (_shape(cases, size), (len(cases), size, size), (len(cases), size, size))
+        shapes = (_shape(cases, size), _shape(cases, size), (len(cases), size, size))
         if all(
             array.shape == shape and array.dtype in known for array, shape, known in zip(found.arrays, shapes, kinds)
         ):
@@ -97,6 +100,12 @@ def prepared_slices(
         return _made_on_disk(cases, label, preparation, size, files)
     except OSError as error:
         reason = error.strerror or error
+        wanted = math.prod(_shape(cases, size)) * (3 if preparation.is_deep else 2)
+        if wanted > _MEMORY_SHARE * _available_memory():
+            raise UserError(
+                f"cache {folder}: cannot be written ({reason}), and {wanted / 1e9:.1f} GB of prepared slices are too "
+                "much for memory; give a disk with room: --cache DIR"
+            ) from error
         print(f"cache {folder}: cannot be written ({reason}); prepared slices stay in memory", flush=True)
         return _filled(cases, label, preparation, size, np.empty, with_lesions)
 
@@ -107,7 +116,7 @@ def _key(cases, scans, label: str, preparation: Preparation, size: int) -> str:
         # Of all of a case's files: what one shows can decide how another is framed.
         known = " ".join(scan.sha256 for scan in mine) if mine and all(scan.sha256 for scan in mine) else ""
         content = case.identity or known or _bytes_of(case)
-        digest.update(f"\n{content} {case.reading}".encode())
+        digest.update(f"\n{content} {case.reading}{case.around}".encode())
     return digest.hexdigest()[:40]
 
 
@@ -151,17 +160,26 @@ def _made_on_disk(cases, label, preparation, size, files: dict[str, Path]) -> Pr
     return _mapped(files)
 
 
+def _available_memory() -> float:
+    """Bytes that may be taken without swapping; no limit where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return math.inf
+
+
 def _shape(cases: Sequence[Case], size: int) -> tuple[int, ...]:
     """Of the pixels of cases, which all bring along as many slices, or none."""
-    slab = cases[0].slab if cases else 1
-    return (len(cases), size, size, slab) if slab > 1 else (len(cases), size, size)
+    slab = cases[0].slab if cases else ALONE
+    return (len(cases), size, size, len(slab)) if slab.neighbours else (len(cases), size, size)
 
 
 def _filled(cases, label, preparation: Preparation, size: int, make, with_lesions: bool) -> PreparedSlices:
     dtype: Any = np.dtype(np.uint16 if preparation.is_deep else np.uint8)
-    shape = (len(cases), size, size)
-    pixels, masks = make(_shape(cases, size), dtype), make(shape, np.dtype(bool))
-    lesions = make(shape, np.dtype(bool)) if with_lesions else None
+    shape = _shape(cases, size)
+    pixels, masks = make(shape, dtype), make(shape, np.dtype(bool))
+    lesions = make((len(cases), size, size), np.dtype(bool)) if with_lesions else None
     top = np.iinfo(dtype).max
 
     def store(index: int) -> None:

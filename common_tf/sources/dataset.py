@@ -126,6 +126,7 @@ class Dataset:
         everything = [*rows, *self.skipped]
         return sorted(everything, key=lambda row: (row.label, order.get(row.split, len(order)), row.path))
 
+    @without_collecting()
     def audited(self, splits: Sequence[str]) -> list[Finding]:
         """All findings, with those that depend on the splits; the worst first."""
         if self.is_drawn:
@@ -240,6 +241,7 @@ def _drawn(source: Source) -> Dataset:
     return Dataset(source, source.cases, none, np.arange(len(source.cases)), "drawn heads", (), (note,))
 
 
+@without_collecting()
 def _groups(
     cases: Sequence[Case], scans: Sequence[Sequence[Scan]], remembered: Remembered
 ) -> tuple[np.ndarray, str, list[Finding]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common_tf.errors import UserError
-from common_tf.files import place_in
+from common_tf.files import every_file, place_in
 from common_tf.garbage import without_collecting
 from common_tf.pictures.readers import extensions, read_file
 from common_tf.sources.listing import Listing, folders_finding, list_pictures, others_finding
@@ -30,6 +30,7 @@ def folder_source(
     windows: Mapping[str, tuple[float, float]] | None = None,
     planes: Sequence[str] = ("axial",),
     slab: Slab = ALONE,
+    slice_mm: float = 0.0,
 ) -> Source:
     """Lists two unpaired domains, of picture files or of volumes.
 
@@ -40,6 +41,7 @@ def folder_source(
         windows: values of volumes that are black and white, by domain.
         planes: in which volumes are sliced.
         slab: slices of volumes that are looked at together.
+        slice_mm: distance of the slices of volumes, where they have nearer ones; 0 for all.
 
     Raises:
         UserError: missing or empty training folders, or one with pictures and volumes.
@@ -62,7 +64,8 @@ def folder_source(
                 "and may have testA/ and testB/"
             )
         read += [place for place, _ in places]
-        volumes = {place: _volumes(place) for place, _ in places}
+        files = {place: every_file(place) for place, _ in places}
+        volumes = {place: _volumes(place, files[place]) for place, _ in places}
         if any(volumes[place].volumes for place in wanted):
             window = (windows or {}).get(domain)
             for place, split in places:
@@ -76,6 +79,7 @@ def folder_source(
                     window=window,
                     planes=planes,
                     slab=slab,
+                    slice_mm=slice_mm,
                 )
                 cases += found
                 findings += said
@@ -83,7 +87,7 @@ def folder_source(
                 findings += [Finding("note", "volumes", f"{domain}: {note}", 0) for note in notes]
             findings += others_finding([Listing((), one.others) for one in volumes.values()], domain)
             continue
-        listings = {place: list_pictures(place) for place, _ in places}
+        listings = {place: list_pictures(place, files=files[place]) for place, _ in places}
         if not any(listings[place].paths for place in wanted):
             where = training if needs_training else root
             raise UserError(f"{where}: {nothing_here([listings[place] for place in wanted])}")
@@ -94,8 +98,8 @@ def folder_source(
     return Source("folders", root, cases, [*findings, *folders_finding(root, read), *who])
 
 
-def _volumes(place: Path) -> VolumeListing:
-    listing = list_volumes(place)
+def _volumes(place: Path, files: Sequence[Path]) -> VolumeListing:
+    listing = list_volumes(place, files=files)
     listing.refuse_pictures(str(place))
     return listing
 

@@ -38,20 +38,21 @@ class Listing:
 
 
 @without_collecting()
-def list_pictures(folder: Path, *, recursive: bool = True) -> Listing:
+def list_pictures(folder: Path, *, recursive: bool = True, files: Sequence[Path] | None = None) -> Listing:
     """Lists picture files by their endings. Hidden files and folders are left out, and the overview beside translated
     pictures.
 
     Args:
         folder: that exists.
         recursive: look into sub-folders too.
+        files: that `visible_files` found in it, where somebody has asked.
 
     Raises:
         UserError: a folder that may not be read.
     """
     known, others = extensions(), Counter[str]()
     paths: list[Path] = []
-    for path in visible_files(folder, recursive=recursive):
+    for path in visible_files(folder, recursive=recursive) if files is None else files:
         ending = path.suffix.lower()
         if path.name == SHEET_FILE and (path.parent / TABLE_FILE).is_file():
             continue

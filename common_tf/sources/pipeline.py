@@ -18,6 +18,8 @@ from common_tf.sources.cache import PreparedSlices
 MASK = "mask_"
 """A batch has ``a`` and ``b``, and under this prefix the head of each."""
 
+_ALONE = 3
+"""Axes of slices without neighbours."""
 _ORDER, _AUGMENTATION = Stream("pipeline.order"), Stream("pipeline.augmentation")
 
 
@@ -78,7 +80,7 @@ class DomainPipeline:
         """Batches from a step on, without end.
 
         ``a`` and ``b``: ``(batch, size, size, channels)`` float32 in [-1, 1]; ``mask_a`` and ``mask_b``: the head,
-        ``(batch, size, size, 1)`` float32, 1 inside.
+        ``(batch, size, size, 1)`` float32, 1 inside; of slabs as many as slices.
         """
         dataset = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
         return dataset.map(self._batch, num_parallel_calls=1, deterministic=True).prefetch(2)
@@ -106,18 +108,17 @@ class DomainPipeline:
 
         types = tf.as_dtype(slices.pixels.dtype), tf.bool
         images, masks = tf.numpy_function(read, [step], types, stateful=False)
-        shape = [self.batch_size, load_size, load_size]
-        images.set_shape([self.batch_size, *slices.pixels.shape[1:]])
-        masks.set_shape(shape)
-        images = tf.cast(images, tf.float32) * (2.0 / top) - 1.0
-        if len(images.shape) == len(shape):
-            images = images[..., None]
-        both = tf.concat([images, tf.cast(masks, tf.float32)[..., None]], axis=-1)
+        for one in (images, masks):
+            one.set_shape([self.batch_size, *slices.pixels.shape[1:]])
+        images, masks = tf.cast(images, tf.float32) * (2.0 / top) - 1.0, tf.cast(masks, tf.float32)
+        if len(images.shape) == _ALONE:
+            images, masks = images[..., None], masks[..., None]
+        both = tf.concat([images, masks], axis=-1)
         draws = tf.random.stateless_uniform(
             [self.batch_size, 3], _AUGMENTATION.tensor(self.seed, step, self._who(name))
         )
         both = tf.stack([self._augment(both[i], draws[i], load_size) for i in range(self.batch_size)])
-        images, masks = both[..., :-1], both[..., -1:]
+        images, masks = tf.split(both, 2, axis=-1)
         return images if images.shape[-1] == self.channels else tf.repeat(images, self.channels, axis=-1), masks
 
     def _augment(self, image: tf.Tensor, draws: tf.Tensor, load_size: int) -> tf.Tensor:

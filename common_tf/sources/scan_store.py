@@ -17,8 +17,11 @@ from threading import Lock
 from typing import Any
 
 import imagehash
+import nibabel
 import numpy as np
 import PIL
+import pydicom
+import scipy
 
 from common_tf.errors import UserError
 from common_tf.files import plain
@@ -30,6 +33,8 @@ from common_tf.sources.source import Case
 SCANS_FILE = "scans.sqlite"
 
 _VERSION = f"3 {imagehash.__version__} {PIL.__version__}"
+_VOLUMES = f"1 {nibabel.__version__} {pydicom.__version__} {scipy.__version__}"
+"""Slices of volumes are known by their values, which whoever decodes and resamples them decides."""
 _SETTLED_SECONDS = 2.0
 _BUSY_SECONDS = 10.0
 _AT_ONCE = 500
@@ -244,7 +249,7 @@ class _States:
         extra = [os.path.abspath(path) for path in case.extra]
         text = "\n".join([_VERSION, loader.__module__, loader.__qualname__, case.reading, *files, "", *extra])
         if case.read_from:
-            text = f"{text}\n{case.name}\n{self._of(case.read_from)[0]}"
+            text = f"{text}\n{_VOLUMES}\n{case.name}\n{self._of(case.read_from)[0]}"
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     def state(self, case: Case) -> str:

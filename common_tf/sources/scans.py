@@ -12,6 +12,7 @@ from common_tf.progress import progress
 from common_tf.sources.scan_store import ScanStore
 from common_tf.sources.scanning import Scan, scan_case
 from common_tf.sources.source import Case
+from common_tf.sources.volumes import release_volumes
 
 _THREADS = 4
 _WORTH_PROCESSES = 2000
@@ -43,6 +44,8 @@ def scan_cases(cases: Sequence[Case], store: ScanStore | None) -> list[list[Scan
         cases: of a source.
         store: of earlier scans.
     """
+    # A volume in memory may be older than its files are now, whose state is kept with what is seen.
+    release_volumes()
     found: list[list[Scan] | None] = store.known(cases) if store else [None] * len(cases)
     missing = [number for number, scans in enumerate(found) if scans is None]
     began = kept_at = time.time()
@@ -57,6 +60,7 @@ def scan_cases(cases: Sequence[Case], store: ScanStore | None) -> list[list[Scan
     finally:
         if store:
             _kept(store, fresh, began)
+        release_volumes()
     return [scans for scans in found if scans is not None]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from common_tf.pictures.picture import Picture
 from common_tf.pictures.readers import FileFacts
 from common_tf.splits.finding import Finding, shown
+from common_tf.volumes.slices import ALONE, Slab
 
 SPLIT_FOLDERS = {
     "training": "train", "train": "train", "validation": "validation", "valid": "validation", "val": "validation",
@@ -74,8 +75,10 @@ class Case:
         place: of a slice of a volume, the file or folder that the volume is.
         read_from: of a slice of a volume, the files that it is read from; all slices of one volume share the tuple.
         volume: reads that volume, a `common_tf.sources.volumes.OpenedVolume`.
-        slab: slices of it that its pictures bring along, itself among them; 1 for itself alone.
+        plane: of a slice of a volume.
+        slab: the slices of it that its pictures bring along.
         slab_mm: from one of these to the next.
+        around: what they are; it decides what is prepared, and not what is seen of the slice itself.
     """
 
     name: str
@@ -90,8 +93,10 @@ class Case:
     place: Path | None = None
     read_from: tuple[Path, ...] = ()
     volume: Callable[[], Any] | None = None
-    slab: int = 1
+    plane: str = ""
+    slab: Slab = ALONE
     slab_mm: float = 0.0
+    around: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:

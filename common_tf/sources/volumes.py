@@ -101,6 +101,7 @@ def volume_cases(
     window: tuple[float, float] | None,
     planes: Sequence[str] = ("axial",),
     slab: Slab = ALONE,
+    slice_mm: float = 0.0,
 ) -> tuple[list[Case], list[Finding]]:
     """A case for every slice; a volume that cannot be used is one case, whose loading says why.
 
@@ -114,6 +115,7 @@ def volume_cases(
         window: values that are black and white; ``None`` for an MRI's own, volume by volume.
         planes: of `common_tf.volumes.planes.PLANES`, in all of which they are sliced.
         slab: slices that a case brings along.
+        slice_mm: distance of the slices that become cases, where a volume has nearer ones; 0 for all.
 
     Returns:
         The cases, and what was seen while the volumes were read.
@@ -141,12 +143,18 @@ def volume_cases(
             said.setdefault(note, []).append(name)
         case = partial(
             Case, given_split=given_split, patient=name, place=place / file.name, read_from=tuple(file.paths),
-            volume=opened, slab=len(slab),
+            volume=opened, slab=slab, around=_around(found.volume, slab),
         )  # fmt: skip
         for plane in planes:
-            named = f"{name}#{plane}-" if len(planes) > 1 else f"{name}#"
+            slices = found.slices(plane)
             load = partial(_load, opened, label=label, kind=file.kind, plane=plane, slab=slab)
-            cases += _slices(case, load, found, plane, slab, named=named, label=label)
+            # How far pixels and slices lie apart decides which are shown, and how large.
+            reading = f"{plane} {found.window} {slices.spacing}"
+            case_of = partial(case, plane=plane, slab_mm=slices.step * slab.stride(slices))
+            for number in range(0, len(slices), Slab(1, slice_mm).stride(slices)):
+                own = f"{name}#{plane}-{number:03d}" if len(planes) > 1 else f"{name}#{number:03d}"
+                files_of = {label: own}
+                cases.append(case_of(own, files_of, load=partial(load, number), reading=f"slice {number} {reading}"))
     findings = [
         Finding("note", "volumes", f"{label}: {len(who)} volumes: {note}", len(who), tuple(who))
         for note, who in said.items()
@@ -171,18 +179,14 @@ def _load(opened: Callable[[], OpenedVolume], number: int, **how: Any) -> Loaded
     return load_slice(opened(), number, **how)
 
 
-def _slices(case, load, found: OpenedVolume, plane: str, slab: Slab, *, named: str, label: str) -> list[Case]:
-    """A case for every slice of a volume in a plane."""
-    slices, reading = found.slices(plane), f"{plane} {found.window}"
-    if slab.neighbours:  # what is loaded depends on other slices too, whichever they are
-        reading += f" {slab} of {hashlib.sha256(np.ascontiguousarray(found.volume.voxels).tobytes()).hexdigest()}"
-    distance = slices.step * slab.stride(slices)
-    cases = []
-    for number in range(len(slices)):
-        name = f"{named}{number:03d}"
-        one = partial(load, number)
-        cases.append(case(name, {label: name}, load=one, reading=f"slice {number} {reading}", slab_mm=distance))
-    return cases
+def _around(volume: Volume, slab: Slab) -> str:
+    """What decides beside a slice itself what is prepared of it: its neighbours, whichever they are."""
+    if not slab.neighbours:
+        return ""
+    digest = hashlib.sha256(f"{volume.voxels.shape} {volume.affine.tolist()}".encode())
+    for part in np.moveaxis(volume.voxels, -1, 0):  # one by one, for all at once would be a copy
+        digest.update(np.ascontiguousarray(part).data)
+    return f" {slab} of {digest.hexdigest()}"
 
 
 def _folder_of(file: VolumeFile, files: Sequence[VolumeFile]) -> tuple[str, ...]:
@@ -240,7 +244,7 @@ def open_volume(
     volume, notes = read.volume, list(read.notes)
     even, uneven = on_planes(volume, planes)
     if uneven:
-        notes.append(f"resampled to an even grid for {', '.join(uneven)} slices")
+        notes.append(f"resampled to an even grid for {', '.join(uneven)} slices; translate.py refuses such volumes")
     found = training_window(even, slices_of(even, planes[0]), domain=domain, given=window)
     # By digests: who it is has no place in memory, messages or files of a run.
     found_tags = {tag: str(read.header.get(tag, "") or "").strip() for tag in _WHO}

@@ -10,8 +10,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from common_tf.errors import UserError
-from common_tf.files import visible_files
-from common_tf.garbage import without_collecting
+from common_tf.files import every_file, visible_files
 from common_tf.pictures.readers import extensions
 from common_tf.volumes.dicom.files import Series, find_series, is_dicom
 from common_tf.volumes.dicom.reading import read_series
@@ -85,7 +84,7 @@ class VolumeListing:
             raise UserError(f"{where}: holds {self.pictures} picture files beside volumes; give one kind")
 
 
-def list_volumes(source: Path, *, number: int | None = None) -> VolumeListing:
+def list_volumes(source: Path, *, number: int | None = None, files: Sequence[Path] | None = None) -> VolumeListing:
     """Lists the volumes of a folder and everything below it, or the one that a file is (part of).
 
     Picture files by their endings are not opened. Hidden files are left out.
@@ -93,6 +92,7 @@ def list_volumes(source: Path, *, number: int | None = None) -> VolumeListing:
     Args:
         source: a folder, a NIfTI file, or a file of a DICOM series, which stands for its series in the same folder.
         number: which volume of a NIfTI file with several.
+        files: that `visible_files` found in a folder, where somebody has asked.
 
     Raises:
         BadVolume: a DICOM file whose tags cannot be read.
@@ -104,9 +104,7 @@ def list_volumes(source: Path, *, number: int | None = None) -> VolumeListing:
     dicoms: list[Path] = []
     others: Counter[str] = Counter()
     pictures = 0
-    with without_collecting():
-        files = list(visible_files(source))
-    for path in files:
+    for path in every_file(source) if files is None else files:
         kind = _kind(path)
         if kind == NIFTI:
             niftis.append(path)

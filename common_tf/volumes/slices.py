@@ -49,7 +49,7 @@ class Slab:
 ALONE = Slab()
 
 
-def middle_slice(images: np.ndarray) -> np.ndarray:
+def middle_of_slabs(images: np.ndarray) -> np.ndarray:
     """The middle slices of slabs ``(n, height, width, slices)``; ``(n, height, width)`` stays as it is."""
     return images if images.ndim == _SINGLE else images[..., images.shape[-1] // 2]
 

@@ -34,8 +34,8 @@ def build_discriminator(
 ) -> tf.keras.Model | ProjectedCritic:
     """The critic that a config names; see `cyclegan_tf.networks.discriminators` and `ProjectedCritic`.
 
-    With ``critic_sees_outline`` it takes one more channel, the mask of the head in [-1, 1]; ``extra_channels`` are
-    those of what it is conditioned on.
+    With ``critic_sees_outline`` it takes one more channel a slice, the mask of the head in [-1, 1];
+    ``extra_channels`` are those of what it is conditioned on.
     """
     system = config.system
     if getattr(system, "critic", "patch") == "projected":
@@ -48,9 +48,10 @@ def build_discriminator(
             policy=policy,
             name=name,
         )
+    outline = config.data.mask_channels * int(getattr(system, "critic_sees_outline", False))
     return patch_discriminator(
         size=config.data.image_size,
-        channels=config.data.image_channels + int(getattr(system, "critic_sees_outline", False)) + extra_channels,
+        channels=config.data.image_channels + outline + extra_channels,
         filters=system.discriminator_filters,
         form=system.discriminator,
         spectral_norm=system.spectral_norm,

@@ -23,8 +23,8 @@ class ProjectedCritic(tf.Module):
     something of all coarser ones, and a generator cannot please one layer alone. What learns is a small head a scale,
     with spectral norm.
 
-    A slab of three neighbouring slices is seen as the three colours that the network knows, a longer one three by
-    three.
+    Of a slab every three successive slices are seen as the three colours that the network knows, which takes a pass
+    each.
 
     Maps at stride 4 and coarser do not show the finest texture. With ``pixels`` one more head looks at the image
     itself, through four convolutions of stride 2; a logit of it sees 110 pixels.

@@ -46,6 +46,8 @@ def check(config: Any) -> None:
         raise UserError(f"--set plane={data.plane}: --model cyclegan3d sees all planes at once; leave it out")
     if data.neighbours:
         raise UserError(f"--set neighbours={data.neighbours}: --model cyclegan3d sees all neighbours; leave it out")
+    if data.slice_mm:
+        raise UserError(f"--set slice_mm={data.slice_mm:g}: --model cyclegan3d sees all slices; leave it out")
     if data.shows:
         raise UserError(
             f"--set shows={data.shows}: is for pictures of 8 bits, and --model cyclegan3d learns from volumes"

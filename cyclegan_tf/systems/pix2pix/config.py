@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common_tf.errors import UserError
 from common_tf.runs.config import option
 from cyclegan_tf.systems._options import Critics, Generators, OneSided
 from cyclegan_tf.systems._presets import FIELD_STRENGTH, classic
@@ -26,3 +27,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": dict(classic(Config), epochs=200, generator="unet", **_OWN),
     "field-strength": dict(FIELD_STRENGTH, **_OWN),
 }
+
+
+def check(config: Any) -> None:
+    """Raises `UserError` for options that mean nothing to aligned pairs of pictures."""
+    data = config.data
+    if data.neighbours:
+        raise UserError(f"--set neighbours={data.neighbours}: --model pix2pix learns from pairs, which have none")

@@ -242,7 +242,7 @@ def test_a_whole_number_is_good_for_a_number(tmp_path):
         (b"- 1\n", "holds no settings"),
         (b"a: [1\n", "cannot be read as YAML"),
         (b"a: \xe9\n", "cannot be read as YAML"),
-        (b"format: 9\n", "of format 9, this version reads 1 to 4"),
+        (b"format: 9\n", "of format 9, this version reads 1 to 5"),
         (b"format: 0\n", "of format 0"),
         (b"format: [2]\n", "of format"),
     ],

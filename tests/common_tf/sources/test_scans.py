@@ -20,6 +20,7 @@ from common_tf.sources.scan_store import SCANS_FILE, Remembered, ScanStore, forg
 from common_tf.sources.scans import open_store, scan_cases
 from common_tf.sources.segmentation import segmentation_source
 from common_tf.volumes.phantom import draw_head, write_drawn
+from common_tf.volumes.slices import Slab
 
 DOMAINS = ("CT", "MRI")
 
@@ -85,10 +86,22 @@ def test_slices_of_volumes_are_looked_at_again_where_a_file_of_theirs_has_change
     time.sleep(0.05)
     scan_cases(_cases(tmp_path / "data"), ScanStore(tmp_path / "cache"))
     assert sorted(looked[16:]) == [f"trainA/p1#00{number}" for number in range(4)]
-    # Another window is another look.
+    # A file that is another now is never known by what an earlier volume in memory showed.
+    cases = _cases(tmp_path / "data")
+    write_drawn(tmp_path / "data" / "trainB", draw_head(9, spacing=(12.0, 12.0, 40.0)).mri, name="p0", as_dicom=False)
+    time.sleep(0.05)
+    fresh = scan_cases(_cases(tmp_path / "data"), None)
+    kept = scan_cases(cases, ScanStore(tmp_path / "cache"))
+    again = scan_cases(_cases(tmp_path / "data"), ScanStore(tmp_path / "cache"))
+    digests = [[scan.sha256 for scans in some for scan in scans] for some in (fresh, kept, again)]
+    assert digests[0] == digests[1] == digests[2]
+    del looked[:]
+    # Another window is another look, and neighbours are none.
     other = folder_source(tmp_path / "data", domains=DOMAINS, windows={"CT": (0.0, 80.0)}).cases
     scan_cases(other, ScanStore(tmp_path / "cache"))
-    assert len(looked) == 28
+    assert len(looked) == 8
+    scan_cases(folder_source(tmp_path / "data", domains=DOMAINS, slab=Slab(1)).cases, ScanStore(tmp_path / "cache"))
+    assert len(looked) == 8
 
 
 def test_what_has_not_changed_is_not_looked_at_again(folder, tmp_path, looked):
