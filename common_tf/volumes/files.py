@@ -200,7 +200,7 @@ def _named_series(found: Sequence[Series], root: Path) -> list[VolumeFile]:
     folders = [Path(os.path.commonpath([path.parent for path in one.paths])).relative_to(root) for one in found]
     volumes, taken = [], set()
     for one, folder in zip(found, folders):
-        wanted = folder.as_posix() if folder.parts else root.resolve().name or "series"
+        wanted = folder.as_posix() if folder.parts else Path(os.path.abspath(root)).name or "series"
         if folders.count(folder) > 1 or any(folder in other.parents for other in folders if other != folder):
             words = re.sub(r"[^a-z0-9]+", "-", one.description.lower()).strip("-")[:32]
             wanted = (folder / f"series{'-' if words else ''}{words}").as_posix()

@@ -29,7 +29,9 @@ from common_tf.volumes.slices import Slab, picture_of
 from cyclegan_tf.config import make_config
 from cyclegan_tf.data import load_training_data
 from cyclegan_tf.inference import load_translator
+from cyclegan_tf.losses import outside_head
 from cyclegan_tf.networks.projected import ProjectedCritic
+from cyclegan_tf.systems import system_class
 from cyclegan_tf.volume_translation import translate_volume
 
 TINY = ["--image-size", "32", "--set", "generator_filters=4", "--set", "discriminator_filters=4"]
@@ -158,14 +160,28 @@ def test_what_is_prepared_depends_on_how_far_slices_lie_apart(tmp_path):
 
 
 @pytest.mark.more
-@pytest.mark.parametrize("model", ["unit", "pccgan", "medgan", "cut", "fastcut"])
-def test_every_system_of_slices_takes_neighbours(model, drawn_volumes, tmp_path):
-    words = [*TINY[:2], "--precision", "float32", "--model", model, "--data", drawn_volumes, "--steps", 1]
-    words += ["--set", "neighbours=1", "--run", tmp_path / "run", "--set", "generator_filters=8"]
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert _run(train_cyclegan, *words) == 0
-    (network, *_) = load_translator(tmp_path / "run").translate.networks.values()
+@pytest.mark.parametrize("model", ["cyclegan", "unit", "pccgan", "medgan", "cut", "fastcut"])
+def test_a_step_of_every_system_of_slices_takes_slabs(model, random):
+    filters = {"generator_filters": 4, "discriminator_filters": 4}
+    options = {"data": "volumes", "neighbours": 1, "model": model, "image_size": 32, "precision": "float32", **filters}
+    outlined = {"critic_sees_outline": True} if model == "cyclegan" else {}
+    system = system_class(model)(make_config({**options, **outlined}), policy="float32", total_steps=10)
+    a, b = (tf.constant(random.uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)) for _ in "ab")
+    masks = tf.constant(random.integers(0, 2, (1, 32, 32, 3)).astype(np.float32))
+    losses = system.train_step({"a": a, "b": b, "mask_a": masks, "mask_b": masks}, tf.constant(0, tf.int64))
+    assert all(np.isfinite(float(value)) for value in losses.values())
+    (network, *_) = system.inference_networks().values()
     assert network.input_shape[-1] == network.output_shape[-1] == 3
+
+
+def test_a_head_beside_the_middle_ones_is_no_background():
+    """What is black outside is each slice's own; of one outline for all a larger neighbour would be cut."""
+    masks = np.zeros((1, 32, 32, 3), np.float32)
+    for place, radius in enumerate((6, 8, 10)):
+        masks[0, ..., place] = np.hypot(*np.mgrid[-16:16, -16:16]) < radius
+    slabs = tf.constant(2 * masks - 1)
+    assert float(outside_head(tf.constant(masks), slabs)) == 0
+    assert float(outside_head(tf.constant(masks[..., 1:2]), slabs)) > 0
 
 
 def test_start_weights_of_other_neighbours_are_refused(run, drawn_volumes, tmp_path, capsys):

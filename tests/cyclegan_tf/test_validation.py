@@ -5,9 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from common_tf.lite0 import lite0_embedding
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
 from common_tf.sources.cache import PreparedSlices
+from common_tf.sources.scan_store import ScanStore
+from common_tf.volumes.slices import middle_of_slabs
 from cyclegan_tf.config import make_config
 from cyclegan_tf.data import spread
 from cyclegan_tf.directions import DIRECTIONS
@@ -22,7 +25,10 @@ class _Data:
     pairs = None
     a, b = SimpleNamespace(name="CT"), SimpleNamespace(name="MRI")
 
-    def __init__(self, paired=False, *, different=12, times=1):
+    slices_in = middle_of = staticmethod(middle_of_slabs)
+
+    def __init__(self, paired=False, *, different=12, times=1, store=None):
+        self.dataset = SimpleNamespace(store=store)
         self.paired, self._different, self._count = paired, different, different * times
 
     def some(self, domain, split, most, config):
@@ -75,6 +81,24 @@ def test_the_truth_is_chosen_before_a_copy_and_before_noise(validation, random):
     assert references["untranslated_kid_a_to_b"] == copied["kid_a_to_b"]
     assert references["real_kid_a_to_b"] < copied["kid_a_to_b"]
     assert "EfficientNet-Lite0" in first.figure and "cycle MAE" in first.figure
+
+
+def test_features_of_real_slices_are_computed_once_and_not_again_by_a_later_start(validation, monkeypatch, tmp_path):
+    embedded = []
+
+    def counted():
+        return lambda images: embedded.append(len(images)) or lite0_embedding()(images)
+
+    monkeypatch.setattr("cyclegan_tf.validation.lite0_embedding", counted)
+    same = (lambda image: image, lambda image: image)
+    first = validation(same, data=_Data(store=ScanStore(tmp_path)))
+    references, figures = first.references(), first.figures()
+    assert len(embedded) == 6  # real and training slices of both domains, and two translations
+    later = validation(same, data=_Data(store=ScanStore(tmp_path)))
+    assert later.references() == references and later.figures() == figures and len(embedded) == 8
+    other = validation(same, data=_Data(different=11, times=2, store=ScanStore(tmp_path)))
+    assert other.references() != references and len(embedded) == 12
+    assert validation(same).references() == references and len(embedded) == 16  # nothing is kept, and all is the same
 
 
 def test_a_score_is_made_of_parts_in_units_of_chance(validation):
