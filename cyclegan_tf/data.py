@@ -37,7 +37,7 @@ class PreparedImages(Protocol):
 
     @property
     def masks(self) -> np.ndarray:
-        """The head of each image (of a slab, its middle slice), bool."""
+        """The head, bool of the same shape."""
 
 
 @dataclass(frozen=True)
@@ -255,8 +255,10 @@ def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> Tra
 
 
 def _refuse_lone(source: Source, config: TranslatorConfig) -> None:
-    """Refuses pictures where slices with their neighbours are wanted."""
+    """Refuses pictures where slices with their neighbours are wanted, and what does nothing to pictures."""
     options = config.data
+    if options.slice_mm and all(case.paths for case in source.cases):
+        raise UserError(f"--set slice_mm={options.slice_mm:g}: does nothing here; {options.data} holds no volumes")
     lone = [case.name for case in source.cases if case.paths] if options.neighbours else []
     if lone:
         raise UserError(
@@ -269,12 +271,11 @@ def _distances(dataset: Dataset, config: TranslatorConfig) -> list[Finding]:
     """A finding where neighbours lie further apart in one domain than in the other."""
     findings = []
     for plane in config.data.planes if config.data.neighbours else ():
-        apart = {
-            name: float(
-                np.median([case.slab_mm for case in dataset.cases if name in case.files and case.plane == plane])
-            )
-            for name in config.data.domain_names
-        }
+        mine = [case for case in dataset.cases if case.plane == plane]
+        steps = {name: [case.slab_mm for case in mine if name in case.files] for name in config.data.domain_names}
+        if not all(steps.values()):
+            continue
+        apart = {name: float(np.median(found)) for name, found in steps.items()}
         (near, least), (far, most) = sorted(apart.items(), key=lambda item: item[1])
         if most > _SAME_DISTANCE * least:
             text = (

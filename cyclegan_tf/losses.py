@@ -75,7 +75,7 @@ def outside_head(head: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     MaskGAN's (Phan et al. 2023).
 
     Args:
-        head: ``(batch, size, size, 1)`` float32, 1 inside the source's head and 0 outside.
+        head: ``(batch, size, size, 1)`` float32, 1 inside the source's head and 0 outside; of slabs one for each slice.
         fake: ``(batch, size, size, channels)`` in [-1, 1].
     """
     return tf.reduce_mean((1.0 - head) * (tf.cast(fake, tf.float32) + 1.0))

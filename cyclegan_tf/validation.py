@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from common_tf.lite0 import WEIGHTS_SHA256, lite0_embedding
+from common_tf.lite0 import WEIGHTS_SHA256, WIDTH, lite0_embedding
 from common_tf.measurement.measurement import measure
 from common_tf.metrics import kernel, manifold
 from common_tf.metrics.content import edge_agreement
@@ -163,13 +163,13 @@ class Validation:
         if (letter, kind) not in self._features:
             images, store = getattr(self._slices[letter], kind), self._data.dataset.store
             known = [f"{tf.__version__} {WEIGHTS_SHA256} {images.dtype}{images.shape}".encode(), images.tobytes()]
-            name = "lite0 " + hashlib.sha256(b"".join(known)).hexdigest()
+            name = "lite0 1 " + hashlib.sha256(b"".join(known)).hexdigest()
             kept = store.result(name) if store else None
-            if kept is None or kept.size % max(1, len(images)) or not kept.size:
+            if kept is None or kept.dtype != np.float32 or kept.size != len(images) * WIDTH:  # not there, or damaged
                 kept = lite0_embedding()(images)
                 if store:
                     store.keep_result(name, kept)
-            self._features[letter, kind] = kept.reshape(len(images), -1)
+            self._features[letter, kind] = kept.reshape(len(images), WIDTH)
         return self._features[letter, kind]
 
     def _score(self, results: Mapping[str, float]) -> float:

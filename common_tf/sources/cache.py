@@ -100,11 +100,11 @@ def prepared_slices(
         return _made_on_disk(cases, label, preparation, size, files)
     except OSError as error:
         reason = error.strerror or error
-        wanted = math.prod(_shape(cases, size)) * (3 if preparation.is_deep else 2)
+        wanted = math.prod(_shape(cases, size)) * ((3 if preparation.is_deep else 2) + with_lesions)
         if wanted > _MEMORY_SHARE * _available_memory():
             raise UserError(
                 f"cache {folder}: cannot be written ({reason}), and {wanted / 1e9:.1f} GB of prepared slices are too "
-                "much for memory; give a disk with room: --cache DIR"
+                "much for memory; give the cache a disk with room (docs/data.md, Preparation)"
             ) from error
         print(f"cache {folder}: cannot be written ({reason}); prepared slices stay in memory", flush=True)
         return _filled(cases, label, preparation, size, np.empty, with_lesions)
@@ -161,12 +161,16 @@ def _made_on_disk(cases, label, preparation, size, files: dict[str, Path]) -> Pr
 
 
 def _available_memory() -> float:
-    """Bytes that may be taken without swapping; no limit where the system does not say."""
+    """Bytes that may be taken without swapping, of the machine or of a container; no limit where neither says."""
+    found = [math.inf]
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return math.inf
+        found += [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]
+        most, now = (Path("/sys/fs/cgroup", name).read_text() for name in ("memory.max", "memory.current"))
+        found.append(float(most) - float(now))
+    except (OSError, ValueError):  # another system, or a group without a limit
+        pass
+    return min(found)
 
 
 def _shape(cases: Sequence[Case], size: int) -> tuple[int, ...]:

@@ -148,7 +148,7 @@ class ScanStore:
             with self._lock:
                 (blob,) = self._base.execute("SELECT array FROM results WHERE name = ?", (name,)).fetchone()
             return np.frombuffer(blob[_KIND:], blob[:_KIND].decode().strip())
-        except (sqlite3.Error, TypeError, ValueError):  # not there, or damaged
+        except (sqlite3.Error, TypeError, ValueError, AttributeError):  # not there, or damaged
             return None
 
     def keep_result(self, name: str, array: np.ndarray) -> None:

@@ -25,7 +25,7 @@ from common_tf.progress import progress
 from common_tf.sources.listing import Listing, others_finding
 from common_tf.sources.patients import with_patients
 from common_tf.sources.source import Case, Loaded, Source, listed, split_and_patient
-from common_tf.sources.volumes import OpenedVolume, kept, load_slice, open_volume
+from common_tf.sources.volumes import OpenedVolume, geometry_of, kept, load_slice, open_volume
 from common_tf.splits.finding import Finding
 from common_tf.volumes.files import NIFTI, VolumeFile, VolumeListing, nifti_stem
 from common_tf.volumes.nifti import read_nifti
@@ -184,7 +184,7 @@ def _cases(
             name=f"{first}#{number:03d}",
             files=dict.fromkeys(labels, f"{first}#{number:03d}"),
             load=partial(_load, opened, labels, number, channels[0].kind),
-            reading=f"slice {number} axial, {len(labels)} channels, {windows}",
+            reading=f"slice {number} axial, {len(labels)} channels, {windows}, {geometry_of(found.channels[0].volume)}",
             read_from=files,
         )
         for number in range(len(found.inside))

@@ -148,8 +148,7 @@ def volume_cases(
         for plane in planes:
             slices = found.slices(plane)
             load = partial(_load, opened, label=label, kind=file.kind, plane=plane, slab=slab)
-            # How far pixels and slices lie apart decides which are shown, and how large.
-            reading = f"{plane} {found.window} {slices.spacing}"
+            reading = f"{plane} {found.window} {geometry_of(found.volume)}"
             case_of = partial(case, plane=plane, slab_mm=slices.step * slab.stride(slices))
             for number in range(0, len(slices), Slab(1, slice_mm).stride(slices)):
                 own = f"{name}#{plane}-{number:03d}" if len(planes) > 1 else f"{name}#{number:03d}"
@@ -183,7 +182,7 @@ def _around(volume: Volume, slab: Slab) -> str:
     """What decides beside a slice itself what is prepared of it: its neighbours, whichever they are."""
     if not slab.neighbours:
         return ""
-    digest = hashlib.sha256(f"{volume.voxels.shape} {volume.affine.tolist()}".encode())
+    digest = hashlib.sha256(f"{volume.voxels.shape}".encode())
     for part in np.moveaxis(volume.voxels, -1, 0):  # one by one, for all at once would be a copy
         digest.update(np.ascontiguousarray(part).data)
     return f" {slab} of {digest.hexdigest()}"
@@ -274,6 +273,14 @@ def load_slice(
     height, width = alone.pixels.shape
     facts = FileFacts(kind, "F", VOLUME_BITS, height, width, int(np.floor(values.min())), int(np.ceil(values.max())))
     return Loaded({label: replace(alone, slab=around)}, {label: facts}, digests={label: slice_digest(values)})
+
+
+def geometry_of(volume: Volume) -> str:
+    """Where a volume's voxels lie, as a short hash: that decides, beside their values, how large a head is prepared and
+    which slices are neighbours.
+    """
+    places = [] if volume.positions is None else np.asarray(volume.positions).tolist()
+    return hashlib.sha256(f"{volume.affine.tolist()} {places}".encode()).hexdigest()[:16]
 
 
 def slice_digest(values: np.ndarray) -> str:

@@ -23,6 +23,7 @@ from common_tf.pictures.preparation import prepare
 from common_tf.sources.cache import prepared_slices
 from common_tf.sources.dataset import open_dataset
 from common_tf.sources.folders import folder_source
+from common_tf.volumes.heads import NoHead, head_slices
 from common_tf.volumes.nifti import read_nifti
 from common_tf.volumes.phantom import draw_head, write_drawn
 from common_tf.volumes.slices import Slab, picture_of
@@ -143,7 +144,7 @@ def test_of_thin_series_slices_at_a_distance_are_taken_with_their_own_neighbours
 
 def test_what_is_prepared_depends_on_how_far_slices_lie_apart(tmp_path):
     """The same voxels in another grid: other neighbours at a distance, another size of a head in its square."""
-    keys = set()
+    keys = []
     for step in (8.0, 4.0):
         volume = draw_head(3, spacing=(8.0, 8.0, 8.0)).ct
         affine = volume.affine.copy()
@@ -155,8 +156,9 @@ def test_what_is_prepared_depends_on_how_far_slices_lie_apart(tmp_path):
         source = folder_source(tmp_path / f"{step}", domains=DOMAINS, slab=Slab(1, 16.0))
         case = next(case for case in source.cases if "CT" in case.files)
         assert case.slab_mm == 16.0
-        keys.add(case.reading + case.around)
-    assert len(keys) == 2
+        keys.append(case)
+    one, other = keys
+    assert one.reading != other.reading and one.around == other.around  # the voxels are the same
 
 
 @pytest.mark.more
@@ -309,6 +311,42 @@ def test_three_planes_are_learned_and_their_mean_comes_back(drawn_volumes, tmp_p
 def test_what_does_not_go_with_neighbours_is_one_line(more, message):
     with pytest.raises(UserError, match=message.replace("(", r"\(")):
         make_config({"data": "d", "neighbours": 1, **more})
+
+
+def test_planes_without_a_head_are_left_out_and_a_volume_without_one_is_refused(run, drawn_volumes, monkeypatch):
+    planes = make_config({"data": "d", "image_size": 32, "plane": "all"})
+    translator = replace(load_translator(run), config=planes, translate=lambda images, network: images)
+    volume = read_nifti(drawn_volumes / "pairs" / "p100" / "CT.nii.gz")[0]
+    whole, _ = translate_volume(translator, volume, source="CT", target="MRI", network="a_to_b")
+    for blind, said in ((["coronal"], 1), (["axial", "sagittal"], 2), (["axial", "coronal", "sagittal"], 3)):
+        found = iter(("axial", "coronal", "sagittal"))
+
+        def looked(*words, found=found, blind=blind):
+            if next(found) in blind:
+                raise NoHead("no slice shows a head")
+            return head_slices(*words)
+
+        monkeypatch.setattr("cyclegan_tf.volume_translation.head_slices", looked)
+        if said == 3:
+            with pytest.raises(NoHead):
+                translate_volume(translator, volume, source="CT", target="MRI", network="a_to_b")
+            break
+        made, notes = translate_volume(translator, volume, source="CT", target="MRI", network="a_to_b")
+        assert sum("show no head and are left out" in note for note in notes) == said
+        inside = whole.voxels > 400
+        assert np.abs(made.voxels - whole.voxels)[inside].mean() < 200  # a mean of those that are left, and no less
+
+
+def test_a_lone_picture_stands_for_its_neighbours_with_a_line(run, phantom_folder, tmp_path, capsys):
+    words = ["--run", run, "--direction", "CT2MRI", "--output", tmp_path / "out", "--window", "CT=0:255"]
+    assert _run(translate, *words, "--input", phantom_folder / "testA") == 0
+    assert "a picture has none and stands for them too" in capsys.readouterr().out
+
+
+def test_slices_of_pictures_lie_at_no_distance(phantom_folder, tmp_path, capsys):
+    words = [*TINY, "--data", phantom_folder, "--run", tmp_path / "run", "--steps", 1, "--set", "slice_mm=5"]
+    assert _run(train_cyclegan, *words) == 2
+    assert "holds no volumes" in capsys.readouterr().err and not (tmp_path / "run").exists()
 
 
 def test_pictures_have_no_neighbours(phantom_folder, tmp_path, capsys):

@@ -204,3 +204,10 @@ def test_where_the_cache_lies(monkeypatch):
     monkeypatch.delenv("CT_MRI_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     assert cache_folder("") == Path("/xdg/ct-mri-cyclegan")
+
+
+def test_what_neither_disk_nor_memory_can_hold_is_refused_before_it_is_made(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("common_tf.sources.cache._available_memory", lambda: 20_000.0)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="too much for memory; give the cache a disk with room"):
+        _prepare(dataset, tmp_path / "file" / "cache", size=64)
