@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import random
-import resource
 import sys
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def test_what_a_machine_lacks_is_a_line():
 def test_every_campaign_takes_the_words_that_the_page_gives_it(keep, monkeypatch, tmp_path):
     jobs = _jobs(argparse.Namespace(seed=1, kills=6, count=2, commands=2, keep=keep))
     assert {campaign for campaign, _, _ in jobs} == {"kills", "stems", "resources", "commands", "mutations"}
-    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    monkeypatch.setattr("tests.campaigns.mutations.limit_memory", lambda names: None)
     for campaign, name, words in jobs:
         module = importlib.import_module(f"tests.campaigns.{campaign}")
         one = Found(campaign, name, 1, (), "")

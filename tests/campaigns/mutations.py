@@ -17,7 +17,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -308,14 +308,12 @@ def _attempt(kind: Kind, folder: Path, file: Path) -> str:
         signal.alarm(0)
 
 
-def main() -> int:
-    """Parses the flags and prints the page."""
-    count = ("--count", 1000, "attempts of each kind")
-    asked = campaign_parser(__doc__, things=("--kinds", list(KINDS)), count=count).parse_args()
+def limit_memory(names: Sequence[str]) -> None:
+    """Lets this process have `_MORE_MEMORY` beyond what whole files of some kinds take, from now on."""
     import tensorflow as tf  # before the limit: its own memory does not count
 
     tf.zeros([1])
-    for name in asked.names:  # nor does what it takes to make whole files and to read one of them
+    for name in names:  # nor does what it takes to make whole files and to read one of them
         with tempfile.TemporaryDirectory() as place:
             KINDS[name].read(Path(place), KINDS[name].make(Path(place))[0])
     used = (
@@ -329,6 +327,13 @@ def main() -> int:
         * 1024
     )
     resource.setrlimit(resource.RLIMIT_AS, (used + _MORE_MEMORY, resource.RLIM_INFINITY))
+
+
+def main() -> int:
+    """Parses the flags and prints the page."""
+    count = ("--count", 1000, "attempts of each kind")
+    asked = campaign_parser(__doc__, things=("--kinds", list(KINDS)), count=count).parse_args()
+    limit_memory(asked.names)
     found = [attack(name, KINDS[name], asked.count, asked.seed, asked.keep) for name in asked.names]
     return finish(found, asked.record)
 
