@@ -104,15 +104,11 @@ class AdversarialTranslator(Translator):
         """Pools of past fakes, with what critics see beside them, for the domains of the given letters."""
         capacity = getattr(self.config.system, "pool_size", 0)
         if capacity:
-            data = self.config.data
-            channels = data.image_channels + data.mask_channels * int(
-                getattr(self.config.system, "critic_sees_outline", False)
-            )
-            sides = [data.image_size] * (3 if self.is_volumetric else 2)
+            sides = [self.config.data.image_size] * (3 if self.is_volumetric else 2)
             for letter in letters:
                 self.pools[letter] = ImagePool(
                     capacity=capacity,
-                    shape=(*sides, channels),
+                    shape=(*sides, self.config.critic_channels),
                     seed=self.config.optimisation.seed,
                     name=letter,
                 )

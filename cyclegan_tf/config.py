@@ -122,11 +122,6 @@ class DataSection:
         return len(self.slab) if self.neighbours else self.channels
 
     @property
-    def mask_channels(self) -> int:
-        """Of the head's mask: one for each slice of a slab."""
-        return len(self.slab)
-
-    @property
     def windows(self) -> dict[str, tuple[float, float]]:
         """Black and white of the domains that the user gave one."""
         return parse_windows(self.window, self.domain_names)
@@ -197,6 +192,12 @@ class TranslatorConfig:
     validation: ValidationSection = section(ValidationSection)
     run: RunSection = section(RunSection)
     system: Any = section(SystemOptions)
+
+    @property
+    def critic_channels(self) -> int:
+        """Of what a critic is shown: the image, and with ``critic_sees_outline`` the head's mask, one a slice."""
+        outline = getattr(self.system, "critic_sees_outline", False)
+        return self.data.image_channels + (len(self.data.slab) if outline else 0)
 
     @property
     def directions(self) -> tuple[str, ...]:

@@ -162,8 +162,9 @@ class Validation:
         """Of the ``real`` or ``training`` slices of a domain; computed once, also by later starts on these slices."""
         if (letter, kind) not in self._features:
             images, store = getattr(self._slices[letter], kind), self._data.dataset.store
-            known = [f"{tf.__version__} {WEIGHTS_SHA256} {images.dtype}{images.shape}".encode(), images.tobytes()]
-            name = "lite0 1 " + hashlib.sha256(b"".join(known)).hexdigest()
+            known = hashlib.sha256(f"{tf.__version__} {WEIGHTS_SHA256} {images.dtype}{images.shape}".encode())
+            known.update(np.ascontiguousarray(images).data)
+            name = f"lite0 1 {known.hexdigest()}"
             kept = store.result(name) if store else None
             if kept is None or kept.dtype != np.float32 or kept.size != len(images) * WIDTH:  # not there, or damaged
                 kept = lite0_embedding()(images)

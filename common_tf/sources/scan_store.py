@@ -250,18 +250,18 @@ class _States:
         text = "\n".join([_VERSION, loader.__module__, loader.__qualname__, case.reading, *files, "", *extra])
         if case.read_from:
             text = f"{text}\n{_VOLUMES}\n{case.name}\n{self._of(case.read_from)[0]}"
-        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        return _hashed(text)
 
     def state(self, case: Case) -> str:
         """Size, inode and times of a case's files; ``""`` where one changed too late to be trusted, or is gone."""
-        return self._of(case.read_from)[1] if case.read_from else self._stat(self._files(case))
+        if case.read_from:
+            return self._of(case.read_from)[1]
+        return self._stat((*dict.fromkeys(case.paths.values()), *case.extra))
 
     def _of(self, files: tuple[Path, ...]) -> tuple[str, str]:
         if id(files) not in self._shared:
             names, state = "\n".join(map(os.path.abspath, files)), self._stat(files)
-            digests = (hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() for text in (names, state))
-            name, digest = digests
-            self._shared[id(files)] = name, digest if state else ""
+            self._shared[id(files)] = _hashed(names), _hashed(state) if state else ""
         return self._shared[id(files)]
 
     def _stat(self, files: Iterable[Path]) -> str:
@@ -276,9 +276,9 @@ class _States:
             parts.append(f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}")
         return " ".join(parts)
 
-    @staticmethod
-    def _files(case: Case) -> Iterable[Path]:
-        return (*dict.fromkeys(case.paths.values()), *case.extra)
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _record(scan: Scan) -> dict:

@@ -178,13 +178,13 @@ def _cases(
             raise BadVolume(reason)
 
         return [whole(name=first, files=dict.fromkeys(labels, first), load=refuse)], ()
-    windows = [one.window for one in found.channels]
+    windows, geometry = [one.window for one in found.channels], geometry_of(found.channels[0].volume)
     cases = [
         whole(
             name=f"{first}#{number:03d}",
             files=dict.fromkeys(labels, f"{first}#{number:03d}"),
             load=partial(_load, opened, labels, number, channels[0].kind),
-            reading=f"slice {number} axial, {len(labels)} channels, {windows}, {geometry_of(found.channels[0].volume)}",
+            reading=f"slice {number} axial, {len(labels)} channels, {windows}, {geometry}",
             read_from=files,
         )
         for number in range(len(found.inside))

@@ -20,7 +20,7 @@ from common_tf.splits.groups import group_numbers
 from common_tf.volumes.files import VolumeFile
 from common_tf.volumes.planes import Slices, slices_of
 from common_tf.volumes.resampling import on_planes
-from common_tf.volumes.slices import ALONE, Slab, picture_of
+from common_tf.volumes.slices import ALONE, Slab, picture_of, stride_of
 from common_tf.volumes.volume import BadVolume, Volume
 from common_tf.volumes.windows import training_window
 
@@ -145,12 +145,13 @@ def volume_cases(
             Case, given_split=given_split, patient=name, place=place / file.name, read_from=tuple(file.paths),
             volume=opened, slab=slab, around=_around(found.volume, slab),
         )  # fmt: skip
+        geometry = geometry_of(found.volume)
         for plane in planes:
             slices = found.slices(plane)
             load = partial(_load, opened, label=label, kind=file.kind, plane=plane, slab=slab)
-            reading = f"{plane} {found.window} {geometry_of(found.volume)}"
+            reading = f"{plane} {found.window} {geometry}"
             case_of = partial(case, plane=plane, slab_mm=slices.step * slab.stride(slices))
-            for number in range(0, len(slices), Slab(1, slice_mm).stride(slices)):
+            for number in range(0, len(slices), stride_of(slices, slice_mm)):
                 own = f"{name}#{plane}-{number:03d}" if len(planes) > 1 else f"{name}#{number:03d}"
                 files_of = {label: own}
                 cases.append(case_of(own, files_of, load=partial(load, number), reading=f"slice {number} {reading}"))

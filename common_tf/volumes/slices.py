@@ -43,7 +43,12 @@ class Slab:
 
     def stride(self, slices: Slices) -> int:
         """Slices from one of a slab to the next."""
-        return max(1, round(self.distance / slices.step)) if slices.step else 1
+        return stride_of(slices, self.distance)
+
+
+def stride_of(slices: Slices, distance: float) -> int:
+    """Every which slice lies at about a distance in mm from the one before; 1 where slices lie further apart."""
+    return max(1, round(distance / slices.step)) if slices.step else 1
 
 
 ALONE = Slab()

@@ -48,10 +48,9 @@ def build_discriminator(
             policy=policy,
             name=name,
         )
-    outline = config.data.mask_channels * int(getattr(system, "critic_sees_outline", False))
     return patch_discriminator(
         size=config.data.image_size,
-        channels=config.data.image_channels + outline + extra_channels,
+        channels=config.critic_channels + extra_channels,
         filters=system.discriminator_filters,
         form=system.discriminator,
         spectral_norm=system.spectral_norm,

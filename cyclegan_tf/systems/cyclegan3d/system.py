@@ -40,7 +40,7 @@ class System(CycleGAN):
         system, data = config.system, config.data
         return patch_discriminator_3d(
             side=data.image_size,
-            channels=data.image_channels + int(system.critic_sees_outline),
+            channels=config.critic_channels,
             filters=system.discriminator_filters,
             spectral_norm=system.spectral_norm,
             seed=seed,
