@@ -59,9 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         "--inception-weights",
-        default="imagenet",
         metavar="imagenet|FILE",
-        help="for FID and KID (default: %(default)s)",
+        help="for FID and KID (default: ImageNet's from Keras' cache or download, and without if they cannot be had)",
     )
     parser.add_argument(
         "--extractor", metavar="RUN", type=Path, help="detector run whose features are compared (default: --detector)"
@@ -109,25 +108,22 @@ def _with_shipped(chosen: dict) -> dict:
 
 def _compare(runs: Sequence[Path], chosen: dict, command: Sequence[str]) -> Path:
     from evaluation_tf.comparison import compare
+    from evaluation_tf.requests import COMPARED, refuse_others
 
-    wanted = {name: chosen[name] for name in ("output", "data", "pairs", "pair_order")}
-    for name in ("translator", "detector", "labelled", "cases", "extractor", "detector_domain"):
-        if chosen[name] is not None:
-            raise UserError(f"--{name.replace('_', '-')} {chosen[name]}: does not go with --compare")
-    return compare(runs, command=command, **wanted)
+    refuse_others(chosen, COMPARED, "--compare")
+    return compare(runs, command=command, **{name: chosen[name] for name in COMPARED})
 
 
 def _score(chosen: dict, finished: dict, command: Sequence[str]) -> Path:
     from common_tf.pictures.intensity import parse_windows
     from evaluation_tf.finished.scoring import FinishedRequest, score
+    from evaluation_tf.requests import FINISHED, refuse_others
 
     for name in ("real", "fake"):
         if finished[name] is None:
             raise UserError(f"--{name}: is missing; --real DIR and --fake DIR are scored against each other")
-    mine = {name: chosen.pop(name) for name in ("output", "inception_weights", "extractor")}
-    for name, value in chosen.items():
-        if value is not None:
-            raise UserError(f"--{name.replace('_', '-')}: does not go with --real and --fake, which need no run")
+    refuse_others(chosen, FINISHED, "--real and --fake, which need no run")
+    mine = {name: chosen[name] for name in FINISHED}
     windows = parse_windows(finished.pop("window") or "", ("real", "fake"))
     return score(FinishedRequest(**mine, **finished, windows=windows, command=command))
 

@@ -142,14 +142,17 @@ def evaluate(
         The path of report.html.
 
     Raises:
-        UserError: nothing to evaluate, runs or folders that cannot be used.
+        UserError: nothing to evaluate, what does not go together, runs or folders that cannot be used.
     """
     from evaluation_tf import comparison, evaluation
+    from evaluation_tf.requests import COMPARED, refuse_others
 
     def path(value: str | PathLike[str] | None) -> Path | None:
         return None if value is None else Path(value)
 
     if compare:
+        others = {"translator": translator, "detector": detector, "labelled": labelled}
+        refuse_others(others, COMPARED, "--compare")
         return comparison.compare([Path(run) for run in compare], output=Path(output), data=data, pairs=path(pairs))
     return evaluation.evaluate(
         evaluation.Request(

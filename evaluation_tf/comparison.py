@@ -1,5 +1,6 @@
 """Several translators on one table: same test images, floors, intervals, sizes and costs."""
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from common_tf.sources.pairs import DEFAULT_ORDER
 from common_tf.sources.source import listed
 from evaluation_tf.features import lite0
 from evaluation_tf.floors import copy_floor, fitted_floors
+from evaluation_tf.image_sets import ImageSet
 from evaluation_tf.images import Images
 from evaluation_tf.likeness import likeness_cells, likeness_columns
 from evaluation_tf.output import ReportFolder
@@ -80,6 +82,10 @@ def compare(
     """
     if len(runs) < 2:
         raise UserError("--compare: wants two or more runs")
+    places = [Path(run).resolve() for run in runs]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise UserError(f"--compare {runs[number]}: is named twice")
     began = time.monotonic()
     with ReportFolder(output) as folder:
         loaded = [Translations(run, folder.cache) for run in runs]
@@ -121,6 +127,8 @@ def compare(
 def _test_pairs(
     loaded: Sequence[Translations], data: str | None, pairs: Path | None, order: str | None
 ) -> tuple[Pairs, Pairs | None, str]:
+    if pairs is not None and data is not None:
+        raise UserError(f"--data {data}: does not go with --pairs {pairs}; --compare tests on pairs alone")
     if pairs is not None:
         opened = open_pairs(pairs, domains=loaded[0].domains, order=order or _order_of(loaded))
         for one in loaded:
@@ -152,10 +160,13 @@ def _order_of(loaded: Sequence[Translations]) -> str:
 
 
 def _names(loaded: Sequence[Translations]) -> list[str]:
+    """Of each run, which no other has: rows are found by them."""
     models = [one.config.model for one in loaded]
+    places = [one.run.resolve().parts for one in loaded]
+    depth = next(depth for depth in itertools.count(1) if len({place[-depth:] for place in places}) == len(places))
     return [
-        f"{model} ({one.run.name})" if models.count(model) > 1 or one.run.name != model else model
-        for model, one in zip(models, loaded)
+        model if place[-depth:] == (model,) else f"{model} ({'/'.join(place[-depth:])})"
+        for model, place in zip(models, places)
     ]
 
 
@@ -181,6 +192,7 @@ def _direction(
         distance = folder.cache.of_sets("swd", sliced_wasserstein, truth, images)
         cells.update(likeness_cells(lite0(), truth, images, section, folder.cache))
         rows.append(Row(name, {**cells, _TEXTURE.key: plain_number(distance, len(images))}, kind, key))
+    rows += _real_rows(section, target, test, fitting, folder)
     config = loaded[0].config
     if source == config.data.domain_names[0] and config.preset != "field-strength":
         for name, values in _DOCUMENT.items():
@@ -189,15 +201,30 @@ def _direction(
     title = f"{source} to {target}, inside the head"
     section.tables.append(Table(f"compare_{source}2{target}", title, (*columns, *likeness, _TEXTURE), rows))
     given = test.images[source]
-    shown = {f"{source}, input": given, f"{target}, truth": truth}
-    shown.update({name[:_LONGEST_TITLE]: images for _, name, images, kind in predictions if kind == "result"})
+    shown = [(f"{source}, input", given), (f"{target}, truth", truth)]
+    shown += [(_short(name), images) for _, name, images, kind in predictions if kind == "result"]
     section.figures.append(_figure(folder, source, target, shown))
+
+
+def _real_rows(
+    section: Section, target: str, test: Pairs, fitting: Pairs | None, folder: ReportFolder
+) -> Iterator[Row]:
+    """Other real slices, where there are some: what a translation that looks real comes to."""
+    truth = test.images[target]
+    if fitting is None or fitting.images[target].pixels.shape[1:] != truth.pixels.shape[1:]:
+        return
+    others = ImageSet(fitting.images[target], fitting.groups)
+    others = others.some(min(len(others), len(truth)), target, "compared")
+    distance = folder.cache.of_sets("swd", sliced_wasserstein, truth, others.images)
+    cells = likeness_cells(lite0(), truth, others.images, section, folder.cache)
+    cells[_TEXTURE.key] = plain_number(distance, len(others))
+    yield Row(f"real {target} of the training pairs", cells, "reference", "real")
 
 
 def _predictions(
     loaded: Sequence[Translations], names: Sequence[str], source: str, test: Pairs, fitting: Pairs | None
 ) -> Iterator[tuple[str, str, Images, str]]:
-    """Key, name, images and kind of each row."""
+    """Key, name, images and kind of each row that has a truth."""
     for name, one in zip(names, loaded):
         if source in one.sources:
             yield name, name, one.pictures(test.images[source].pictures(), source).images(), "result"
@@ -206,12 +233,18 @@ def _predictions(
         yield floor.key, floor.name, floor.images, "floor"
 
 
-def _figure(folder: ReportFolder, source: str, target: str, shown: dict[str, Images]) -> Figure:
-    count = len(next(iter(shown.values())))
+def _short(name: str) -> str:
+    """A name that fits above a column; what runs differ in often stands at the end."""
+    half = (_LONGEST_TITLE - 1) // 2
+    return name if len(name) <= _LONGEST_TITLE else f"{name[:half]}…{name[-half:]}"
+
+
+def _figure(folder: ReportFolder, source: str, target: str, shown: Sequence[tuple[str, Images]]) -> Figure:
+    count = len(shown[0][1])
     chosen = np.linspace(0, count - 1, min(_SHOWN, count)).astype(int)
     file = f"compare_{source}2{target}.png"
-    columns = [list(images.scaled(chosen)) for images in shown.values()]
-    save_grid(folder.figures / file, columns, titles=list(shown), footer=SYNTHETIC_NOTICE, cell=150)
+    columns = [list(images.scaled(chosen)) for _, images in shown]
+    save_grid(folder.figures / file, columns, titles=[title for title, _ in shown], footer=SYNTHETIC_NOTICE, cell=150)
     caption = f"{source} to {target}: cases spread evenly over the test pairs, not chosen by eye."
     return Figure(file, caption, caption)
 

@@ -13,9 +13,20 @@ from evaluation_tf.features import Extractor, named_extractors
 from evaluation_tf.pairs import Pairs, drawn_pairs, folder_pairs, open_pairs, own_pairs, refuse_or_leave_out
 from evaluation_tf.panel import Panel
 from evaluation_tf.parts import Gap, Section
+from evaluation_tf.requests import refuse
 from evaluation_tf.slices import TestSet, load_test_set
 from evaluation_tf.translations import Translations
 from evaluation_tf.volumes import unseen_volumes
+
+_NEEDS = {
+    "translator": (
+        ("data", "pairs", "labelled", "cases", "extractor", "inception_weights", "detector_domain"),
+        "is for a translator; add --translator RUN",
+    ),
+    "pairs": (("pair_order", "register"), "is for aligned pairs; add --pairs DIR"),
+    "detector": (("labelled", "detector_domain"), "is for a detector; add --detector RUN"),
+}
+"""What says nothing without another flag: by that flag, the names, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class Request:
         labelled: class folders that the detector was tested on.
         cases: pictures to show one by one.
         extractor: detector run whose features are compared; ``None`` for ``detector``.
-        inception_weights: ``imagenet`` or a file.
+        inception_weights: ``imagenet`` or a file; ``None`` for ImageNet's where they can be had.
         detector_domain: the modality that the detector reads; ``None`` for domain B.
         command: the command line, for the report.
     """
@@ -47,7 +58,7 @@ class Request:
     labelled: Path | None = None
     cases: Path | None = None
     extractor: Path | None = None
-    inception_weights: str = "imagenet"
+    inception_weights: str | None = None
     detector_domain: str | None = None
     command: Sequence[str] = ()
 
@@ -75,19 +86,11 @@ class Context:
             UserError: runs or folders that cannot be used.
         """
         request = self.request
-        if request.translator is None:
-            for flag, value in (
-                ("--data", request.data), ("--pairs", request.pairs), ("--labelled", request.labelled),
-                ("--cases", request.cases), ("--extractor", request.extractor),
-            ):  # fmt: skip
-                if value is not None:
-                    raise UserError(f"{flag} {value}: is for a translator; add --translator RUN")
-        if request.pair_order is not None and request.pairs is None:
-            raise UserError(f"--pair-order {request.pair_order}: is for --pairs")
-        if request.register is not None and request.pairs is None:
-            raise UserError(f"--register {request.register}: is for --pairs of volumes")
-        if request.labelled is not None and request.detector is None:
-            raise UserError(f"--labelled {request.labelled}: is for a detector; add --detector RUN")
+        for needed, (names, why) in _NEEDS.items():
+            for name in names:
+                value = getattr(request, name)
+                if value is not None and getattr(request, needed) is None:
+                    refuse(name, value, why)
         for flag, folder in (("--labelled", request.labelled), ("--cases", request.cases)):
             if folder is not None and not Path(folder).is_dir():
                 raise UserError(f"{flag} {folder}: no such folder")
@@ -190,12 +193,10 @@ class Context:
         request = self.request
         assert self.translation is not None
         what = f"{self.translation.run} translates volumes as a whole"
-        for flag, value in (
-            ("--data", request.data), ("--labelled", request.labelled), ("--cases", request.cases),
-            ("--extractor", request.extractor),
-        ):  # fmt: skip
+        for name in ("data", "labelled", "cases", "extractor", "inception_weights", "detector_domain"):
+            value = getattr(request, name)
             if value is not None:
-                raise UserError(f"{flag} {value}: {what}; give aligned volumes with --pairs")
+                refuse(name, value, f"{what}; give aligned volumes with --pairs")
         if not self.volume_pairs:
             raise UserError(f"--translator {what}; give aligned volumes with --pairs")
         self.gaps.append(Gap("likeness, cycle and content of slices", what))

@@ -152,11 +152,11 @@ def detector_features(run: Path) -> Extractor:
     )
 
 
-def named_extractors(inception_weights: str, run: Path | None) -> tuple[list[Extractor], list[Gap]]:
+def named_extractors(inception_weights: str | None, run: Path | None) -> tuple[list[Extractor], list[Gap]]:
     """Lite0, InceptionV3 and a detector; InceptionV3 may be missing, what was asked for by name may not.
 
     Args:
-        inception_weights: ``imagenet``, which may be missing, or a file.
+        inception_weights: ``imagenet`` or a file; ``None`` for ImageNet's, which then may be missing.
         run: of a detector, or ``None``.
 
     Returns:
@@ -167,9 +167,9 @@ def named_extractors(inception_weights: str, run: Path | None) -> tuple[list[Ext
     """
     found, gaps = [lite0()], []
     try:
-        found.append(inception(inception_weights))
+        found.append(inception(inception_weights or "imagenet"))
     except UserError as error:
-        if inception_weights != "imagenet":
+        if inception_weights is not None:
             raise
         gaps.append(Gap("FID and KID in InceptionV3 features", str(error)))
     return [*found, *([] if run is None else [detector_features(run)])], gaps

@@ -62,6 +62,8 @@ def test_what_cannot_be_is_said(translator, tmp_path):
             function(tmp_path / "none")
     with pytest.raises(ctmri.UserError, match="nothing to evaluate"):
         ctmri.evaluate(output=tmp_path / "report")
+    with pytest.raises(ctmri.UserError, match="--detector d: does not go with --compare"):
+        ctmri.evaluate(output=tmp_path / "report", compare=["a", "b"], detector="d")
 
 
 def test_importing_it_does_not_import_tensorflow():

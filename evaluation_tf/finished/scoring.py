@@ -38,7 +38,7 @@ class FinishedRequest:
         real, fake: folders of pictures, or of volumes.
         paired: files of one name show one slice, or one patient.
         windows: values of deep pictures or of volumes that are black and white, by ``real`` and ``fake``.
-        inception_weights: ``imagenet`` or a file.
+        inception_weights: ``imagenet`` or a file; ``None`` for ImageNet's where they can be had.
         extractor: detector run whose features are compared.
         command: the command line, for the report.
     """
@@ -48,7 +48,7 @@ class FinishedRequest:
     fake: Path
     paired: bool = False
     windows: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    inception_weights: str = "imagenet"
+    inception_weights: str | None = None
     extractor: Path | None = None
     command: Sequence[str] = ()
 

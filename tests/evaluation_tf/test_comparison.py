@@ -59,6 +59,27 @@ def test_every_system_and_floor_on_the_same_pairs(compared, pairs):
     assert "compare_MRI2CT" not in section["tables"]  # both are one-sided
 
 
+def test_other_real_slices_stand_beside_the_likeness(compared, pairs):
+    """As many of the training pairs; their distance is no more than that of the untranslated."""
+    rows = {row["key"]: row for row in _section(compared / "report")["tables"]["compare_CT2MRI"]["rows"]}
+    real, copy = rows["real"], rows["copy"]
+    assert real["kind"] == "reference" and "mae" not in real
+    assert real["swd"]["n"] == copy["swd"]["n"] == 6
+    assert 0 < real["swd"]["value"] < copy["swd"]["value"]
+
+
+def test_every_run_has_a_name_of_its_own():
+    def named(*places):
+        runs = [SimpleNamespace(run=Path(place), config=SimpleNamespace(model="cut")) for place in places]
+        return comparison._names(runs)
+
+    assert named("a/cut", "a/other") == ["cut", "cut (other)"]
+    assert named("a/x", "b/x", "b/y") == ["cut (a/x)", "cut (b/x)", "cut (b/y)"]
+    assert named("a/c/cut", "b/c/cut") == ["cut (a/c/cut)", "cut (b/c/cut)"]
+    assert comparison._short("cyclegan (long/name/one)") != comparison._short("cyclegan (long/name/two)")
+    assert len(comparison._short("cyclegan (long/name/one)")) <= comparison._LONGEST_TITLE
+
+
 def test_few_patients_carry_their_warning(compared):
     (warning, *_) = _section(compared / "report")["warnings"]
     assert warning == "the pairs are slices of 3 patients: their intervals say nothing of other patients"
@@ -108,7 +129,11 @@ def test_what_cannot_be_compared_is_one_line(compared, pairs, refused, untrained
         ((one, other), "give --pairs DIR"),
         (drawn, "the runs differ in --seed, phantoms or --image-size"),
         ((one, fields, "--pairs", pairs), "its domains are MRI15T, MRI3T"),
-        ((one, other, "--pairs", pairs, "--detector", one), "does not go with --compare"),
+        ((one, other, one, "--pairs", pairs), f"--compare {one}: is named twice"),
+        ((one, other, "--pairs", pairs, "--detector", one), f"--detector {one}: does not go with --compare"),
+        ((one, other, "--pairs", pairs, "--register", "rigid"), "--register rigid: does not go with --compare"),
+        ((one, other, "--pairs", pairs, "--inception-weights", seen), f"--inception-weights {seen}: does not go"),
+        ((one, other, "--pairs", pairs, "--data", pairs), f"--data {pairs}: does not go with --pairs"),
     )
     for words, reason in cases:
         complaint = refused("--compare", *words, "--output", tmp_path / "out")

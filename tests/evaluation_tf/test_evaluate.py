@@ -189,6 +189,11 @@ def test_bad_input_is_one_line(drawn_run, detector_run, save, refused, tmp_path)
         ((*translator, *detector, "--detector-domain", "PET"), "the run's domains are CT, MRI"),
         ((*detector, "--pairs", tmp_path), "add --translator RUN"),
         ((*detector, "--cases", tmp_path), "add --translator RUN"),
+        ((*detector, "--inception-weights", "imagenet"), "--inception-weights imagenet: is for a translator"),
+        ((*detector, "--detector-domain", "MRI"), "--detector-domain MRI: is for a translator"),
+        ((*translator, "--detector-domain", "MRI"), "--detector-domain MRI: is for a detector"),
+        ((*translator, "--pair-order", "CT,MRI"), "--pair-order CT,MRI: is for aligned pairs"),
+        ((*translator, "--register", "rigid"), "--register rigid: is for aligned pairs"),
     )
     for words, reason in cases:
         complaint = refused(*words, *out)
