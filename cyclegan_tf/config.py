@@ -30,7 +30,7 @@ from common_tf.runs.sections import RunSection, cache_option, precision_option, 
 from common_tf.sources.drawn import DRAWN, LARGEST_COUNT
 from common_tf.sources.pairs import DEFAULT_ORDER
 from common_tf.volumes.planes import PLANES
-from common_tf.volumes.slices import Slab
+from common_tf.volumes.slices import Slab, Slicing
 from cyclegan_tf.directions import DIRECTIONS
 from cyclegan_tf.systems import system_names, system_settings
 from cyclegan_tf.systems._options import SystemOptions
@@ -115,6 +115,11 @@ class DataSection:
     def slab(self) -> Slab:
         """The slices of a volume that are looked at together."""
         return Slab(self.neighbours, self.neighbour_mm)
+
+    @property
+    def slicing(self) -> Slicing:
+        """The slices of a volume that are trained on."""
+        return Slicing(self.planes, self.slab, self.slice_mm)
 
     @property
     def image_channels(self) -> int:

@@ -194,10 +194,7 @@ def translation_source(config: TranslatorConfig, *, data: str = "", paired: bool
     beside = getattr(config.system, "pairs", "")
     if options.pair_order != DEFAULT_ORDER and data == options.data and not beside:
         raise UserError(f"--set pair_order={options.pair_order}: does nothing here; {folder} holds no strips of pairs")
-    return folder_source(
-        folder, domains=names, windows=options.volume_windows, planes=options.planes, slab=options.slab,
-        slice_mm=options.slice_mm,
-    )  # fmt: skip
+    return folder_source(folder, domains=names, windows=options.volume_windows, slicing=options.slicing)
 
 
 def load_training_data(config: TranslatorConfig, *, paired: bool = False) -> TrainingData:

@@ -123,11 +123,8 @@ def _source(translations: Translations, folder: Path) -> Source:
     names = [f"{split}{letter}" for split in SPLIT_FOLDERS for letter in "AB"]
     present = {item.name.lower() for item in folder.iterdir() if item.is_dir()}
     if present & {name.lower() for name in names}:
-        domains, data = config.data.domain_names, config.data
-        return folder_source(
-            folder, domains=domains, needs_training=False, windows=windows, planes=data.planes, slab=data.slab,
-            slice_mm=data.slice_mm,
-        )  # fmt: skip
+        domains, slicing = config.data.domain_names, config.data.slicing
+        return folder_source(folder, domains=domains, needs_training=False, windows=windows, slicing=slicing)
     return translation_source(config, data=str(folder), paired=system_class(config.model).wants_pairs)
 
 

@@ -14,7 +14,7 @@ from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source
 from common_tf.sources.volumes import volume_cases
 from common_tf.splits.finding import Finding
 from common_tf.volumes.files import VolumeListing, list_volumes
-from common_tf.volumes.slices import ALONE, Slab
+from common_tf.volumes.slices import EVERY_AXIAL, Slicing
 
 
 def is_two_domains(root: Path) -> bool:
@@ -28,9 +28,7 @@ def folder_source(
     domains: Sequence[str],
     needs_training: bool = True,
     windows: Mapping[str, tuple[float, float]] | None = None,
-    planes: Sequence[str] = ("axial",),
-    slab: Slab = ALONE,
-    slice_mm: float = 0.0,
+    slicing: Slicing = EVERY_AXIAL,
 ) -> Source:
     """Lists two unpaired domains, of picture files or of volumes.
 
@@ -39,9 +37,7 @@ def folder_source(
         domains: names of A and B; the labels.
         needs_training: without, the folders of another split are enough.
         windows: values of volumes that are black and white, by domain.
-        planes: in which volumes are sliced.
-        slab: slices of volumes that are looked at together.
-        slice_mm: distance of the slices of volumes, where they have nearer ones; 0 for all.
+        slicing: of volumes.
 
     Raises:
         UserError: missing or empty training folders, or one with pictures and volumes.
@@ -77,9 +73,7 @@ def folder_source(
                     domain=domain,
                     given_split=split,
                     window=window,
-                    planes=planes,
-                    slab=slab,
-                    slice_mm=slice_mm,
+                    slicing=slicing,
                 )
                 cases += found
                 findings += said

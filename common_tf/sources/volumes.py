@@ -20,7 +20,7 @@ from common_tf.splits.groups import group_numbers
 from common_tf.volumes.files import VolumeFile
 from common_tf.volumes.planes import Slices, slices_of
 from common_tf.volumes.resampling import on_planes
-from common_tf.volumes.slices import ALONE, Slab, picture_of, stride_of
+from common_tf.volumes.slices import ALONE, EVERY_AXIAL, Slab, Slicing, picture_of, stride_of
 from common_tf.volumes.volume import BadVolume, Volume
 from common_tf.volumes.windows import training_window
 
@@ -99,9 +99,7 @@ def volume_cases(
     domain: str,
     given_split: str,
     window: tuple[float, float] | None,
-    planes: Sequence[str] = ("axial",),
-    slab: Slab = ALONE,
-    slice_mm: float = 0.0,
+    slicing: Slicing = EVERY_AXIAL,
 ) -> tuple[list[Case], list[Finding]]:
     """A case for every slice; a volume that cannot be used is one case, whose loading says why.
 
@@ -113,13 +111,12 @@ def volume_cases(
         domain: that the volumes are taken for; ``""`` for any.
         given_split: as the folder says.
         window: values that are black and white; ``None`` for an MRI's own, volume by volume.
-        planes: of `common_tf.volumes.planes.PLANES`, in all of which they are sliced.
-        slab: slices that a case brings along.
-        slice_mm: distance of the slices that become cases, where a volume has nearer ones; 0 for all.
+        slicing: which slices they are.
 
     Returns:
         The cases, and what was seen while the volumes were read.
     """
+    planes, slab = tuple(slicing.planes), slicing.slab
     cases: list[Case] = []
     said: dict[str, list[str]] = {}
     ranges: list[tuple[float, float]] = []
@@ -129,7 +126,7 @@ def volume_cases(
         name = (where / file.name).as_posix()
 
         def opened(file: VolumeFile = file) -> OpenedVolume:
-            key = (*file.paths, domain, window, tuple(planes))
+            key = (*file.paths, domain, window, planes)
             return kept(key, lambda: open_volume(file, domain=domain, window=window, planes=planes))
 
         try:
@@ -151,7 +148,7 @@ def volume_cases(
             load = partial(_load, opened, label=label, kind=file.kind, plane=plane, slab=slab)
             reading = f"{plane} {found.window} {geometry}"
             case_of = partial(case, plane=plane, slab_mm=slices.step * slab.stride(slices))
-            for number in range(0, len(slices), stride_of(slices, slice_mm)):
+            for number in range(0, len(slices), stride_of(slices, slicing.slice_mm)):
                 own = f"{name}#{plane}-{number:03d}" if len(planes) > 1 else f"{name}#{number:03d}"
                 files_of = {label: own}
                 cases.append(case_of(own, files_of, load=partial(load, number), reading=f"slice {number} {reading}"))

@@ -1,5 +1,6 @@
 """Slices of a volume as pictures with pixels as high as wide."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,24 @@ def stride_of(slices: Slices, distance: float) -> int:
 
 
 ALONE = Slab()
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """Which slices of a volume are cases, and what each brings along.
+
+    Attributes:
+        planes: of `common_tf.volumes.planes.PLANES`, in all of which it is sliced.
+        slab: slices that are looked at together.
+        slice_mm: distance of the slices that are cases, where a volume has nearer ones; 0 for all.
+    """
+
+    planes: Sequence[str] = ("axial",)
+    slab: Slab = ALONE
+    slice_mm: float = 0.0
+
+
+EVERY_AXIAL = Slicing()
 
 
 def middle_of_slabs(images: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from common_tf.sources.folders import folder_source
 from common_tf.volumes.heads import NoHead, head_slices
 from common_tf.volumes.nifti import read_nifti
 from common_tf.volumes.phantom import draw_head, write_drawn
-from common_tf.volumes.slices import Slab, picture_of
+from common_tf.volumes.slices import Slab, Slicing, picture_of
 from cyclegan_tf.config import make_config
 from cyclegan_tf.data import load_training_data
 from cyclegan_tf.inference import load_translator
@@ -68,7 +68,7 @@ def test_a_slab_stays_in_its_volume_and_keeps_its_distance(slab, step, number, e
 
 def test_slices_of_a_slab_are_those_of_the_volume_in_the_frame_of_the_middle_one(drawn_volumes, tmp_path):
     data, alone = (
-        open_dataset(folder_source(drawn_volumes, domains=DOMAINS, slab=slab), cache=str(tmp_path))
+        open_dataset(folder_source(drawn_volumes, domains=DOMAINS, slicing=Slicing(slab=slab)), cache=str(tmp_path))
         for slab in (Slab(1), Slab())
     )
     mine = [index for index, case in enumerate(data.cases) if "MRI" in case.files][:8]
@@ -153,7 +153,7 @@ def test_what_is_prepared_depends_on_how_far_slices_lie_apart(tmp_path):
         write_drawn(
             tmp_path / f"{step}" / "trainB", draw_head(4, spacing=(8.0, 8.0, 8.0)).mri, name="p", as_dicom=False
         )
-        source = folder_source(tmp_path / f"{step}", domains=DOMAINS, slab=Slab(1, 16.0))
+        source = folder_source(tmp_path / f"{step}", domains=DOMAINS, slicing=Slicing(slab=Slab(1, 16.0)))
         case = next(case for case in source.cases if "CT" in case.files)
         assert case.slab_mm == 16.0
         keys.append(case)

@@ -20,7 +20,7 @@ from common_tf.sources.scan_store import SCANS_FILE, Remembered, ScanStore, forg
 from common_tf.sources.scans import open_store, scan_cases
 from common_tf.sources.segmentation import segmentation_source
 from common_tf.volumes.phantom import draw_head, write_drawn
-from common_tf.volumes.slices import Slab
+from common_tf.volumes.slices import Slab, Slicing
 
 DOMAINS = ("CT", "MRI")
 
@@ -100,7 +100,10 @@ def test_slices_of_volumes_are_looked_at_again_where_a_file_of_theirs_has_change
     other = folder_source(tmp_path / "data", domains=DOMAINS, windows={"CT": (0.0, 80.0)}).cases
     scan_cases(other, ScanStore(tmp_path / "cache"))
     assert len(looked) == 8
-    scan_cases(folder_source(tmp_path / "data", domains=DOMAINS, slab=Slab(1)).cases, ScanStore(tmp_path / "cache"))
+    scan_cases(
+        folder_source(tmp_path / "data", domains=DOMAINS, slicing=Slicing(slab=Slab(1))).cases,
+        ScanStore(tmp_path / "cache"),
+    )
     assert len(looked) == 8
 
 
