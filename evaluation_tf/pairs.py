@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from common_tf.errors import UserError
+from common_tf.measurement.measurement import FEWEST_GROUPS
 from common_tf.pictures.preparation import Preparation
 from common_tf.pictures.readers import BadPicture, FileFacts
 from common_tf.sources.dataset import Dataset, open_dataset
@@ -18,9 +19,6 @@ from evaluation_tf.images import Images, for_scaled_domains, scaled_pictures
 from evaluation_tf.seen import seen_cases_by
 from evaluation_tf.slices import TestSet, cases_to_test
 from evaluation_tf.translations import Translations
-
-FEWEST_GROUPS = 5
-"""With fewer patients, slices are resampled, and a warning says so."""
 
 _EMPTY = ("constant (every pixel", "blank: no head found")
 
@@ -57,7 +55,7 @@ class Pairs:
 
     @property
     def interval_groups(self) -> np.ndarray | None:
-        """What intervals resample: groups where there are enough of them, else slices (``None``)."""
+        """What intervals resample: groups where there are enough of them, else slices (``None``) with a caveat."""
         return self.groups if self.group_count >= FEWEST_GROUPS else None
 
     @property

@@ -43,6 +43,8 @@ def write_report(
         The path of report.html.
     """
     folder.figures.mkdir(parents=True, exist_ok=True)
+    for section in sections:
+        section.warnings += _of_few(section)
     opening = {section.key: overviews(section, folder.figures) for section in sections}
     everything = list(dict.fromkeys([*gaps, *(gap for section in sections for gap in section.gaps)]))
     said = list(dict.fromkeys([*warnings, *(warning for section in sections for warning in section.warnings)]))
@@ -85,6 +87,13 @@ def _record(section: Section, opening: Sequence[Figure]) -> dict:
         "figures": [asdict(figure) for figure in (*opening, *section.figures)],
         "tables": {table.key: table.as_dict() for table in section.tables},
     }
+
+
+def _of_few(section: Section) -> list[str]:
+    """Warnings of intervals over so few that they say little of others."""
+    cells = [cell for table in section.tables for row in table.rows for cell in row.cells.values()]
+    few = {cell.interval for cell in cells if isinstance(cell, Measurement) and cell.is_of_few}
+    return [f"{section.title} {words}: intervals over so few say little of others" for words in sorted(few)]
 
 
 def _cell(row: Row, column: Column) -> Markup:

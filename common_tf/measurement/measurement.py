@@ -9,6 +9,9 @@ import numpy as np
 from common_tf.files import plain
 from common_tf.measurement.resampling import CONFIDENCE, grouped_statistic
 
+FEWEST_GROUPS = 5
+"""A bootstrap over fewer says little of others."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -35,6 +38,11 @@ class Measurement:
     def has_interval(self) -> bool:
         """Whether low and high are numbers."""
         return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether it has an interval over fewer than `FEWEST_GROUPS`."""
+        return self.has_interval and 0 < self.groups < FEWEST_GROUPS
 
     def as_dict(self) -> dict:
         """For JSON; what is not defined is null."""

@@ -20,7 +20,6 @@ from evaluation_tf.hounsfield import (
     patient_table,
     planes_figure,
 )
-from evaluation_tf.pairs import FEWEST_GROUPS
 from evaluation_tf.parts import Section
 
 _ROWS = {
@@ -50,8 +49,6 @@ def hounsfield_section(
         intro=f"{len(pairs)} fake volumes of {count} patients against the real ones of the same name, inside the "
         "head, as the SynthRAD challenges measure it; no window counts here.",
     )
-    if count < FEWEST_GROUPS:
-        section.warnings.append(f"{count} patients: intervals over so few say little of others")
     values: dict[str, list[Mapping[str, float]]] = {"fake": []}
     sums = np.array([_sum_and_count(*_truth(files[0])) for files in pairs.values()])
     density = ErrorDensity()

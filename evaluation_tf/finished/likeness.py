@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from common_tf.errors import UserError
-from common_tf.measurement.measurement import number
+from common_tf.measurement.measurement import FEWEST_GROUPS, number
 from common_tf.measurement.tables import Column, Row, Table
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
 from common_tf.pictures.intensity import quantise
@@ -20,7 +20,7 @@ from evaluation_tf.finished.sides import FAKE, REAL, common_preparations
 from evaluation_tf.image_sets import ImageSet, halves_of, row_value, set_columns, set_rows, yardsticks
 from evaluation_tf.images import Images
 from evaluation_tf.output import ReportFolder
-from evaluation_tf.pairs import FEWEST_GROUPS, is_empty
+from evaluation_tf.pairs import is_empty
 from evaluation_tf.parts import Card, Figure, Section
 from evaluation_tf.perturbations import PERTURBATIONS
 

@@ -48,8 +48,6 @@ def build(context: Context) -> Section | None:
         "of the other patients, and what the run's window alone cuts off the real CT. Copying has no meaning here: an "
         "MRI has no HU.",
     )
-    if len(pairs) < 5:
-        section.warnings.append(f"{len(pairs)} patients: intervals over so few say little of others")
     tables = [_table_counts(_loaded(pair, source, target)) for pair in pairs]
     values: dict[str, list[Mapping[str, float]]] = {}
     density = ErrorDensity()

@@ -1,9 +1,12 @@
 """A picture at the head of a question: which values, and what of them stands in words."""
 
+import json
+
+import numpy as np
 import pytest
 from PIL import Image
 
-from common_tf.measurement.measurement import Measurement, plain_number
+from common_tf.measurement.measurement import Measurement, measure, plain_number
 from common_tf.measurement.tables import Column, Row, Table
 from evaluation_tf.output import ReportFolder
 from evaluation_tf.overview import leading_column, overviews
@@ -51,3 +54,18 @@ def test_tables_are_folded_where_a_picture_stands_above(has_floor, tmp_path):
     assert page.count("data:image/png") == int(has_floor)
     if has_floor:
         assert page.index("data:image/png") < page.index('<details class="tables">')
+
+
+def test_intervals_over_few_are_named_wherever_they_stand(tmp_path):
+    """Two patients and thirty slices of them, and five patients, of which the last is enough."""
+    rows = [
+        Row("few", {"mae": measure(np.arange(4.0), np.array([0, 0, 1, 1]), of="patients")}),
+        Row("many", {"mae": measure(np.arange(5.0), np.arange(5), of="patients")}),
+        Row("one", {"mae": measure(np.arange(3.0), np.zeros(3), of="patients")}),
+    ]
+    section = Section("pairs", "Is it right?", "", tables=[Table("pairs", "", _COLUMNS, rows)])
+    with ReportFolder(tmp_path / "out") as folder:
+        write_report(folder, title="T", subtitle="", sections=[section], gaps=[], warnings=[], provenance={})
+    (warning,) = json.loads((tmp_path / "out" / "report.json").read_text())["warnings"]
+    assert "Is it right?" in warning and "over 2 patients: intervals over so few say little of others" in warning
+    assert warning in (tmp_path / "out" / "report.html").read_text()
