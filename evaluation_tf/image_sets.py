@@ -1,6 +1,6 @@
 """Sets of squares that are compared with real ones: the rows and columns of a table about likeness."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,6 +106,21 @@ def set_rows(
         add_cell(cells, section, _TWO_SAMPLE, told_apart)
         rows.append(Row(name, cells, kind, key))
     return rows
+
+
+def outlines_row(masks: Mapping[str, ImageSet], *, section: Section, cache: ArrayCache) -> Row:
+    """How well the two-sample test tells two domains by the outlines of their heads alone. A translation keeps them, so
+    where the domains show other heads or other slices it cannot do better than this, however real it looks.
+
+    Args:
+        masks: of the heads in either domain, by its name.
+        section, cache: of the report.
+    """
+    cells: dict[str, Measurement] = {}
+    first, second = (Images.of(one.images.pixels.astype(np.uint8) * 255) for one in masks.values())
+    one, other = (each.groups for each in masks.values())
+    add_cell(cells, section, _TWO_SAMPLE, lambda: two_sample_auc(first, second, (one, other), cache=cache))
+    return Row(f"outlines alone, {' against '.join(masks)}", cells, "reference", "outlines")
 
 
 def yardsticks(table: Table, key: str) -> list[Column]:

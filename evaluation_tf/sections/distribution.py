@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common_tf.measurement.tables import Column, Table
+from common_tf.measurement.tables import Column, Row, Table
 from evaluation_tf.context import Context
-from evaluation_tf.image_sets import ImageSet, row_value, set_columns, set_rows, yardsticks
+from evaluation_tf.image_sets import ImageSet, outlines_row, row_value, set_columns, set_rows, yardsticks
 from evaluation_tf.parts import Card, Section
 from evaluation_tf.sections._directions import direction_key, direction_words, side_by_side
-from evaluation_tf.slices import Slices
+from evaluation_tf.slices import Slices, TestSet
 
 ORDER = 10
 
@@ -59,8 +59,10 @@ def build(context: Context) -> Section | None:
                 cache=context.cache,
             ),
             caption=f"Each row against the same {count} real {target} slices ({_reference_words(real)}), with {count} "
-            "slices of its own.",
+            "slices of its own. Outlines alone: the heads of the test slices of both domains as black and white; a "
+            "translation keeps them, so two-sample AUCs below that are hardly to be had.",
         )
+        table.rows = [*table.rows, _outlines(context, test, section)]
         section.tables.append(table)
         for column in yardsticks(table, "translated"):
             if not _is_nearer(table, column):
@@ -70,6 +72,16 @@ def build(context: Context) -> Section | None:
     if section.tables:
         section.card = _card(section.tables, directions)
     return section
+
+
+def _outlines(context: Context, test: TestSet, section: Section) -> Row:
+    """The heads of both domains as black and white, as many of either; one figure for both directions."""
+    first, second = (
+        ImageSet(test.slices[name].masks, np.asarray(test.slices[name].groups)) for name in context.domains
+    )
+    count = min(len(first), len(second))
+    sets = {name: one.some(count, name) for name, one in zip(context.domains, (first, second))}
+    return outlines_row(sets, section=section, cache=context.cache)
 
 
 def _halves(real: Slices) -> tuple[ImageSet, ImageSet]:

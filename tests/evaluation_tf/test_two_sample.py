@@ -5,7 +5,9 @@ import pytest
 
 from evaluation_tf import two_sample
 from evaluation_tf.cache import ArrayCache
+from evaluation_tf.image_sets import ImageSet, outlines_row
 from evaluation_tf.images import Images
+from evaluation_tf.parts import Section
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +39,30 @@ def test_unlike_sets_are_told_apart_and_like_ones_are_not(random, tmp_path):
     assert 0.3 < alike.value < 0.7 and alike.low < 0.5 < alike.high
     # Again it is the same to the bit, from the cache and computed anew.
     assert _auc(plain, rings, tmp_path) == apart == _auc(plain, rings, tmp_path / "other")
+
+
+def test_outlines_alone_are_told_where_heads_are_of_two_kinds(random, tmp_path):
+    """Whatever their gray values are: wide and narrow heads, and wide ones twice."""
+    y, x = np.mgrid[:40, :40] - 20
+
+    def heads(width):
+        sizes = random.uniform(0.9, 1.1, (40, 1, 1))
+        return ImageSet(Images.of(np.hypot(y / 16, x / width) < sizes), np.arange(40))
+
+    section, cache = Section("s", "S", ""), ArrayCache(tmp_path / "cache")
+    wide, narrow, more = heads(16), heads(10), heads(16)
+    apart = outlines_row({"CT": wide, "MRI": narrow}, section=section, cache=cache)
+    alike = outlines_row({"CT": wide, "MRI": more}, section=section, cache=cache)
+    assert (apart.name, apart.kind, list(apart.cells)) == (
+        "outlines alone, CT against MRI",
+        "reference",
+        ["two_sample"],
+    )
+    assert apart.value("two_sample") > 0.9
+    cell = alike.cells["two_sample"]
+    assert cell.low < 0.5 < cell.high and not section.gaps
+    few = ImageSet(wide.images, np.zeros(40))
+    assert not outlines_row({"CT": wide, "MRI": few}, section=section, cache=cache).cells and section.gaps
 
 
 def test_a_group_is_never_on_both_sides(random, tmp_path, monkeypatch):
