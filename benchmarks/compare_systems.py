@@ -22,7 +22,7 @@ from common_tf.command_line import run_script  # noqa: E402
 from common_tf.errors import UserError  # noqa: E402
 from common_tf.runs.config import options_of  # noqa: E402
 from cyclegan_tf.config import config_type  # noqa: E402
-from cyclegan_tf.systems import system_names  # noqa: E402
+from cyclegan_tf.systems import system_class, system_names  # noqa: E402
 
 # Systems that see the images unpaired also see the heads' outlines; one that sees the truth has no such option.
 _OUTLINE = "critic_sees_outline=true"
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the report")
     parser.add_argument("--data", default="phantom", help="aligned pairs with train/ and test/, or phantom")
     parser.add_argument("--preset", default="fast", help="of every system (default: %(default)s)")
-    parser.add_argument("--models", nargs="+", default=list(system_names()), metavar="MODEL")
+    parser.add_argument("--models", nargs="+", metavar="MODEL", help="default: all that translate slices")
     parser.add_argument("--steps", default="1600", help="budget of every system (default: %(default)s)")
     parser.add_argument("--image-size", default="128")
     parser.add_argument(
@@ -45,15 +45,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    commands = {model: _words(model, arguments) for model in arguments.models}
+    models = arguments.models or systems_of_slices()
+    commands = {model: _words(model, arguments) for model in models}
     if len(commands) < 2:
-        raise UserError(f"--models {' '.join(arguments.models)}: wants two or more systems")
+        raise UserError(f"--models {' '.join(models)}: wants two or more systems")
     for model, words in commands.items():
         print(f"=== {model}", flush=True)
         train_cyclegan.main(words)
     runs = [str(arguments.runs / model) for model in commands]
     pairs = [] if arguments.data == "phantom" else ["--pairs", arguments.data]
     evaluate.main(["--compare", *runs, *pairs, "--output", str(arguments.output)])
+
+
+def systems_of_slices() -> list[str]:
+    """Those that one table holds: what translates volumes as a whole has no slices to compare."""
+    return [name for name in system_names() if not system_class(name).is_volumetric]
 
 
 def _words(model: str, arguments: argparse.Namespace) -> list[str]:

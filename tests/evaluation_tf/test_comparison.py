@@ -15,6 +15,7 @@ from skimage.metrics import structural_similarity
 from benchmarks import compare_systems
 from common_tf.errors import UserError
 from cyclegan_tf.config import make_config
+from cyclegan_tf.systems import system_names
 from evaluation_tf import comparison
 from evaluation_tf.context import Context, Request
 
@@ -98,6 +99,18 @@ def test_a_setting_goes_to_the_systems_that_have_it(compared):
     configs = {name: (compared / "runs" / name / "config.yaml").read_text() for name in MODELS}
     assert "critic_sees_outline: true" in configs["fastcut"] and "outline_weight: 5.0" in configs["fastcut"]
     assert "outline" not in configs["pix2pix"]
+
+
+def test_the_benchmark_takes_every_system_that_drawn_slices_train(tmp_path, monkeypatch):
+    """As the documents type it; cyclegan3d wants volumes, and would end it."""
+    trained, compared = [], []
+    monkeypatch.setattr(compare_systems.train_cyclegan, "main", trained.append)
+    monkeypatch.setattr(compare_systems.evaluate, "main", compared.append)
+    assert compare_systems.main(["--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "report")]) == 0
+    values = [dict(zip(words[::2], words[1::2])) for words in trained]
+    models = [given["--model"] for given in values]
+    assert models == [name for name in system_names() if name != "cyclegan3d"]
+    assert compared == [["--compare", *(given["--run"] for given in values), "--output", str(tmp_path / "report")]]
 
 
 def test_the_benchmark_refuses_one_system_and_what_nobody_has(tmp_path, capsys):
