@@ -11,9 +11,10 @@ DIR gets report.html (one self-contained file), report.json, tables/ and figures
 """
 
 import argparse
+import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from common_tf.command_line import add_rescan_flag, run_script
@@ -78,18 +79,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     from evaluation_tf.evaluation import Request, evaluate
 
     chosen = vars(arguments)
-    if chosen.pop("rescan"):
-        forget_scans(cache_folder())
+    rescan = chosen.pop("rescan")
     command = ["python", "evaluate.py", *(sys.argv[1:] if argv is None else argv)]
     finished = {name: chosen.pop(name) for name in ("real", "fake", "paired", "window")}
     runs = chosen.pop("compare")
+    if any(finished.values()):
+        work = _scoring({**chosen, "compare": runs}, finished, command)
+    elif runs:
+        work = _comparison(runs, chosen, command)
+    else:
+        request = Request(**_with_shipped(chosen), command=command)
+        request.check()
+        work = functools.partial(evaluate, request)
+    if rescan:  # of a request that is not refused at sight
+        forget_scans(cache_folder())
     with on_every_gpu():
-        if any(finished.values()):
-            report = _score({**chosen, "compare": runs}, finished, command)
-        elif runs:
-            report = _compare(runs, chosen, command)
-        else:
-            report = evaluate(Request(**_with_shipped(chosen), command=command))
+        report = work()
     print(f"report: {report} (research only, not for diagnosis)")
 
 
@@ -106,15 +111,15 @@ def _with_shipped(chosen: dict) -> dict:
     return {**chosen, **runs}
 
 
-def _compare(runs: Sequence[Path], chosen: dict, command: Sequence[str]) -> Path:
+def _comparison(runs: Sequence[Path], chosen: dict, command: Sequence[str]) -> Callable[[], Path]:
     from evaluation_tf.comparison import compare
     from evaluation_tf.requests import COMPARED, refuse_others
 
     refuse_others(chosen, COMPARED, "--compare")
-    return compare(runs, command=command, **{name: chosen[name] for name in COMPARED})
+    return functools.partial(compare, runs, command=command, **{name: chosen[name] for name in COMPARED})
 
 
-def _score(chosen: dict, finished: dict, command: Sequence[str]) -> Path:
+def _scoring(chosen: dict, finished: dict, command: Sequence[str]) -> Callable[[], Path]:
     from common_tf.pictures.intensity import parse_windows
     from evaluation_tf.finished.scoring import FinishedRequest, score
     from evaluation_tf.requests import FINISHED, refuse_others
@@ -125,7 +130,7 @@ def _score(chosen: dict, finished: dict, command: Sequence[str]) -> Path:
     refuse_others(chosen, FINISHED, "--real and --fake, which need no run")
     mine = {name: chosen[name] for name in FINISHED}
     windows = parse_windows(finished.pop("window") or "", ("real", "fake"))
-    return score(FinishedRequest(**mine, **finished, windows=windows, command=command))
+    return functools.partial(score, FinishedRequest(**mine, **finished, windows=windows, command=command))
 
 
 def run() -> int:

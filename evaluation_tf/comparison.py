@@ -120,7 +120,7 @@ def compare(
             sections=[section],
             gaps=[],
             warnings=[],
-            provenance=_provenance(loaded, command, time_words(time.monotonic() - began, folder.cache)),
+            provenance=_provenance(loaded, names, command, time_words(time.monotonic() - began, folder.cache)),
         )
 
 
@@ -130,7 +130,7 @@ def _test_pairs(
     if pairs is not None and data is not None:
         raise UserError(f"--data {data}: does not go with --pairs {pairs}; --compare tests on pairs alone")
     if pairs is not None:
-        opened = open_pairs(pairs, domains=loaded[0].domains, order=order or _order_of(loaded))
+        opened = open_pairs(pairs, domains=loaded[0].domains, usual=order or _order_of(loaded), order=order)
         for one in loaded:
             opened = refuse_or_leave_out(opened, one.run, flag="--compare")
         test, fitting = folder_pairs(opened, loaded)
@@ -192,29 +192,40 @@ def _direction(
         distance = folder.cache.of_sets("swd", sliced_wasserstein, truth, images)
         cells.update(likeness_cells(lite0(), truth, images, section, folder.cache))
         rows.append(Row(name, {**cells, _TEXTURE.key: plain_number(distance, len(images))}, kind, key))
-    rows += _real_rows(section, target, test, fitting, folder)
+    real = list(_real_rows(section, target, test, fitting, folder))
+    rows += real
+    if real:
+        caption = "Real slices of the training pairs show other heads than the truth; all other rows show its own."
+    else:
+        caption = ""
+        section.add_gap(
+            f"real {target} beside the likeness",
+            "there are no training pairs, fewer than test pairs, or of another size",
+        )
     config = loaded[0].config
     if source == config.data.domain_names[0] and config.preset != "field-strength":
         for name, values in _DOCUMENT.items():
             printed = {key: plain_number(value, 0, "as printed in the document") for key, value in values.items()}
             rows.append(Row(f"the document says: {name}", printed, "document", f"document/{name}"))
     title = f"{source} to {target}, inside the head"
-    section.tables.append(Table(f"compare_{source}2{target}", title, (*columns, *likeness, _TEXTURE), rows))
+    section.tables.append(Table(f"compare_{source}2{target}", title, (*columns, *likeness, _TEXTURE), rows, caption))
     given = test.images[source]
     shown = [(f"{source}, input", given), (f"{target}, truth", truth)]
-    shown += [(_short(name), images) for _, name, images, kind in predictions if kind == "result"]
+    results = [(name, images) for _, name, images, kind in predictions if kind == "result"]
+    shown += zip(_titles([name for name, _ in results]), [images for _, images in results])
     section.figures.append(_figure(folder, source, target, shown))
 
 
 def _real_rows(
     section: Section, target: str, test: Pairs, fitting: Pairs | None, folder: ReportFolder
 ) -> Iterator[Row]:
-    """Other real slices, where there are some: what a translation that looks real comes to."""
+    """As many real slices of other heads, where there are so many: how far those are from the truth."""
     truth = test.images[target]
-    if fitting is None or fitting.images[target].pixels.shape[1:] != truth.pixels.shape[1:]:
+    if fitting is None or len(fitting) < len(truth):
         return
-    others = ImageSet(fitting.images[target], fitting.groups)
-    others = others.some(min(len(others), len(truth)), target, "compared")
+    if fitting.images[target].pixels.shape[1:] != truth.pixels.shape[1:]:
+        return
+    others = ImageSet(fitting.images[target], fitting.groups).some(len(truth), target, "compared")
     distance = folder.cache.of_sets("swd", sliced_wasserstein, truth, others.images)
     cells = likeness_cells(lite0(), truth, others.images, section, folder.cache)
     cells[_TEXTURE.key] = plain_number(distance, len(others))
@@ -233,10 +244,12 @@ def _predictions(
         yield floor.key, floor.name, floor.images, "floor"
 
 
-def _short(name: str) -> str:
-    """A name that fits above a column; what runs differ in often stands at the end."""
-    half = (_LONGEST_TITLE - 1) // 2
-    return name if len(name) <= _LONGEST_TITLE else f"{name[:half]}…{name[-half:]}"
+def _titles(names: Sequence[str]) -> list[str]:
+    """Names that fit above a column; where they would be alike, the systems and their numbers in the table."""
+    cut = [name if len(name) <= _LONGEST_TITLE else f"{name[: _LONGEST_TITLE - 1]}…" for name in names]
+    if len(set(cut)) == len(cut):
+        return cut
+    return [f"{number}. {name.partition(' ')[0]}" for number, name in enumerate(names, 1)]
 
 
 def _figure(folder: ReportFolder, source: str, target: str, shown: Sequence[tuple[str, Images]]) -> Figure:
@@ -278,9 +291,11 @@ def _say_ranks(section: Section, domains: tuple[str, str]) -> None:
             section.warnings.append(f"{source} to {target}: not better than every floor by MAE: {', '.join(below)}")
 
 
-def _provenance(loaded: Sequence[Translations], command: Sequence[str], time_text: str) -> dict[str, str]:
+def _provenance(
+    loaded: Sequence[Translations], names: Sequence[str], command: Sequence[str], time_text: str
+) -> dict[str, str]:
     texts = {"Command": command_words(command)}
-    for one in loaded:
-        texts[f"Run {one.run.name}"] = f"weights SHA-256 of all {one.weights_hash}\n{config_words(one.run)}"
+    for name, one in zip(names, loaded):
+        texts[f"Run {name}"] = f"weights SHA-256 of all {one.weights_hash}\n{config_words(one.run)}"
     texts["Time"] = time_text
     return texts

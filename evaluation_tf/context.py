@@ -20,7 +20,17 @@ from evaluation_tf.volumes import unseen_volumes
 
 _NEEDS = {
     "translator": (
-        ("data", "pairs", "labelled", "cases", "extractor", "inception_weights", "detector_domain"),
+        (
+            "data",
+            "pairs",
+            "pair_order",
+            "register",
+            "labelled",
+            "cases",
+            "extractor",
+            "inception_weights",
+            "detector_domain",
+        ),  # fmt: skip
         "is for a translator; add --translator RUN",
     ),
     "pairs": (("pair_order", "register"), "is for aligned pairs; add --pairs DIR"),
@@ -62,6 +72,20 @@ class Request:
     detector_domain: str | None = None
     command: Sequence[str] = ()
 
+    def check(self) -> None:
+        """Refuses what can be seen to be missing, or to do nothing, before any run is loaded.
+
+        Raises:
+            UserError: one of them.
+        """
+        if self.translator is None and self.detector is None:
+            raise UserError("nothing to evaluate: give --translator RUN, --detector RUN, or both")
+        for needed, (names, why) in _NEEDS.items():
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and getattr(self, needed) is None:
+                    refuse(name, value, why)
+
 
 class Context:
     """Runs and data of one report.
@@ -86,11 +110,6 @@ class Context:
             UserError: runs or folders that cannot be used.
         """
         request = self.request
-        for needed, (names, why) in _NEEDS.items():
-            for name in names:
-                value = getattr(request, name)
-                if value is not None and getattr(request, needed) is None:
-                    refuse(name, value, why)
         for flag, folder in (("--labelled", request.labelled), ("--cases", request.cases)):
             if folder is not None and not Path(folder).is_dir():
                 raise UserError(f"{flag} {folder}: no such folder")
@@ -172,6 +191,8 @@ class Context:
         found = find_volume_pairs(Path(folder), domains=self.domains, registers=registers)
         if registers and not found:
             raise UserError(f"--register {self.request.register}: is for volumes, and --pairs {folder} holds none")
+        if found and self.request.pair_order is not None:
+            refuse("pair_order", self.request.pair_order, f"is for strips, and --pairs {folder} holds volumes")
         return unseen_volumes(found, outputs) if found else []
 
     @property
@@ -201,11 +222,6 @@ class Context:
             raise UserError(f"--translator {what}; give aligned volumes with --pairs")
         self.gaps.append(Gap("likeness, cycle and content of slices", what))
 
-    @property
-    def _pair_order(self) -> str:
-        assert self.translation is not None
-        return self.request.pair_order or self.translation.config.data.pair_order
-
     @cached_property
     def _pairs(self) -> tuple[Pairs | None, Pairs | None]:
         if self.translation is None:
@@ -213,7 +229,8 @@ class Context:
         if self.volume_pairs:
             return None, None
         if self.request.pairs is not None:
-            opened = open_pairs(self.request.pairs, domains=self.domains, order=self._pair_order)
+            usual, order = self.translation.config.data.pair_order, self.request.pair_order
+            opened = open_pairs(self.request.pairs, domains=self.domains, usual=usual, order=order)
             return folder_pairs(refuse_or_leave_out(opened, self.translation.run), [self.translation])
         return self._own_pairs
 

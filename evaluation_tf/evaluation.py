@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 
-from common_tf.errors import UserError
 from evaluation_tf.context import Context, Request
 from evaluation_tf.output import ReportFolder
 from evaluation_tf.parts import Gap
@@ -27,8 +26,7 @@ def evaluate(request: Request) -> Path:
         UserError: nothing to evaluate, runs or folders that cannot be used.
     """
     began = time.monotonic()
-    if request.translator is None and request.detector is None:
-        raise UserError("nothing to evaluate: give --translator RUN, --detector RUN, or both")
+    request.check()
     with ReportFolder(request.output) as folder:
         context = Context(request, cache=folder.cache, figures=folder.figures)
         context.load()

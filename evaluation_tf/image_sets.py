@@ -109,11 +109,11 @@ def set_rows(
 
 
 def outlines_row(masks: Mapping[str, ImageSet], *, section: Section, cache: ArrayCache) -> Row:
-    """How well the two-sample test tells two domains by the outlines of their heads alone. A translation keeps them, so
-    where the domains show other heads or other slices it cannot do better than this, however real it looks.
+    """How well the two-sample test tells two domains by the outlines of their heads alone. A translation is meant to
+    keep them, so where the domains show other heads, or other slices, an area near this one may come from them.
 
     Args:
-        masks: of the heads in either domain, by its name.
+        masks: of the heads in either domain, by its name, as they are found in its pictures.
         section, cache: of the report.
     """
     cells: dict[str, Measurement] = {}

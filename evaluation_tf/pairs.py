@@ -16,6 +16,7 @@ from common_tf.sources.source import SPLIT_FOLDERS, Case, Loaded, Source, listed
 from common_tf.splits.audit import swapped_finding
 from common_tf.splits.manifest import ManifestRow
 from evaluation_tf.images import Images, for_scaled_domains, scaled_pictures
+from evaluation_tf.requests import refuse
 from evaluation_tf.seen import seen_cases_by
 from evaluation_tf.slices import TestSet, cases_to_test
 from evaluation_tf.translations import Translations
@@ -104,24 +105,27 @@ class PairFolder:
         return replace(self, dataset=dataset, warnings=[*self.warnings, *warnings])
 
 
-def open_pairs(folder: Path, *, domains: Sequence[str], order: str) -> PairFolder:
+def open_pairs(folder: Path, *, domains: Sequence[str], usual: str, order: str | None = None) -> PairFolder:
     """Looks at a folder of aligned pairs, or of splits with pairs.
 
     Args:
         folder: with pairs, or with train/ and test/, or one of these.
         domains: names of domain A and B.
-        order: names of a strip's tiles, from the left.
+        usual: names of a strip's tiles, from the left, as a run reads them.
+        order: the same as the user gave it, which goes before.
 
     Raises:
-        UserError: no pairs, or files that cannot be used.
+        UserError: no pairs, an order where there are no strips, or files that cannot be used.
     """
     folder = Path(folder)
-    source = pair_source(folder, domains=domains, order=order)
+    source = pair_source(folder, domains=domains, order=order or usual)
+    if order is not None and not any(len(set(case.paths.values())) == 1 for case in source.cases):
+        refuse("pair_order", order, f"is for strips, and --pairs {folder} holds none")
     test = cases_to_test(source.cases)
     training = [case for case in source.cases if case.given_split == "train" != test[0].given_split]
     beside = split_place(folder, "train") if folder.name.lower() in SPLIT_FOLDERS else None
     if not training and beside is not None and beside.resolve() != folder.resolve():
-        training = list(pair_source(beside, domains=domains, order=order).cases)
+        training = list(pair_source(beside, domains=domains, order=order or usual).cases)
     return _opened(folder, replace(source, cases=test), training)
 
 

@@ -90,10 +90,15 @@ def _record(section: Section, opening: Sequence[Figure]) -> dict:
 
 
 def _of_few(section: Section) -> list[str]:
-    """Warnings of intervals over so few that they say little of others."""
+    """A warning of the figure that says least of others: of one group, or with an interval over few."""
     cells = [cell for table in section.tables for row in table.rows for cell in row.cells.values()]
-    few = {cell.interval for cell in cells if isinstance(cell, Measurement) and cell.is_of_few}
-    return [f"{section.title} {words}: intervals over so few say little of others" for words in sorted(few)]
+    few = [cell for cell in cells if isinstance(cell, Measurement) and cell.is_of_few]
+    least = min(few, key=lambda cell: cell.groups, default=None)
+    if least is None:
+        return []
+    if least.groups == 1:
+        return [f"{section.title} There are figures of one patient or group alone: they say nothing of others"]
+    return [f"{section.title} The {least.interval} says little of others"]
 
 
 def _cell(row: Row, column: Column) -> Markup:

@@ -18,7 +18,7 @@ def refuse_others(given: Mapping[str, Any], going: Collection[str], mode: str) -
     """Refuses what does not go with a way to evaluate.
 
     Args:
-        given: values by the name of their flag, with underscores; ``None`` and empty ones are not given.
+        given: values by the name of their flag, with underscores; ``None`` where it is not given.
         going: names of those that go.
         mode: the flags that chose the way, for the message.
 
@@ -26,7 +26,7 @@ def refuse_others(given: Mapping[str, Any], going: Collection[str], mode: str) -
         UserError: any other is given.
     """
     for name, value in given.items():
-        if name not in going and value not in (None, (), [], False):
+        if name not in going and value is not None:
             refuse(name, value, f"does not go with {mode}")
 
 

@@ -39,7 +39,7 @@ def two_sample_auc(
 
     Args:
         first, second: uint8 squares of one size.
-        groups: of each image of either set; what is of one group is in one fold.
+        groups: of each image of either set; what is of one group is in one fold, also where both sets have it.
         cache: of the scores.
 
     Raises:
@@ -48,7 +48,10 @@ def two_sample_auc(
     if min(len(np.unique(one)) for one in groups) < FEWEST:
         raise ValueError(f"fewer than {FEWEST} groups in a set; a network cannot learn from them")
     truth = np.repeat([0, 1], [len(first), len(second)])
-    names = np.array([f"{side} {name}" for side, one in enumerate(groups) for name in one])
+    both = set(np.unique(groups[0]).tolist()) & set(np.unique(groups[1]).tolist())
+    names = np.array(
+        [f"{name}" if name in both else f"{side} {name}" for side, one in enumerate(groups) for name in one.tolist()]
+    )
 
     def compute() -> dict[str, np.ndarray]:
         learner = _Learner(np.concatenate([_small(first), _small(second)]), truth)

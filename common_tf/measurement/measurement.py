@@ -41,8 +41,8 @@ class Measurement:
 
     @property
     def is_of_few(self) -> bool:
-        """Whether it has an interval over fewer than `FEWEST_GROUPS`."""
-        return self.has_interval and 0 < self.groups < FEWEST_GROUPS
+        """Whether it is of several images of fewer than `FEWEST_GROUPS` groups, or of that many images."""
+        return self.n > 1 and 0 < self.groups < FEWEST_GROUPS
 
     def as_dict(self) -> dict:
         """For JSON; what is not defined is null."""

@@ -77,8 +77,25 @@ def test_every_run_has_a_name_of_its_own():
     assert named("a/cut", "a/other") == ["cut", "cut (other)"]
     assert named("a/x", "b/x", "b/y") == ["cut (a/x)", "cut (b/x)", "cut (b/y)"]
     assert named("a/c/cut", "b/c/cut") == ["cut (a/c/cut)", "cut (b/c/cut)"]
-    assert comparison._short("cyclegan (long/name/one)") != comparison._short("cyclegan (long/name/two)")
-    assert len(comparison._short("cyclegan (long/name/one)")) <= comparison._LONGEST_TITLE
+    assert comparison._titles(["cut", "cut (other)"]) == ["cut", "cut (other)"]
+    (cut,) = comparison._titles(["cyclegan (a_long_name_of_a_run)"])
+    assert len(cut) == comparison._LONGEST_TITLE and cut.startswith("cyclegan (a_long")
+    assert comparison._titles(["unit (fold1/a_long_name)", "unit (fold2/a_long_name)"]) == [
+        "unit (fold1/a_long_na…",
+        "unit (fold2/a_long_na…",
+    ]
+    same = [f"cyclegan (a_very_long_experiment_{number})" for number in range(2)]
+    assert comparison._titles(same) == ["1. cyclegan", "2. cyclegan"]
+
+
+def test_no_run_is_lost_of_two_that_are_called_alike(untrained, pairs, report, tmp_path):
+    """Neither in the table nor in what stands of their weights."""
+    for place in ("a", "b"):
+        untrained(tmp_path / place / "run")
+    record = report(tmp_path / "out", "--compare", tmp_path / "a" / "run", tmp_path / "b" / "run", "--pairs", pairs)
+    names = [f"cyclegan ({place}/run)" for place in "ab"]
+    assert [row["name"] for row in record["sections"]["comparison"]["tables"]["costs"]["rows"]] == names
+    assert {f"Run {name}" for name in names} < set(record["provenance"])
 
 
 def test_few_patients_carry_their_warning(compared):
@@ -166,7 +183,7 @@ def test_drawn_heads_that_no_run_has_seen_need_no_pairs(drawn_run, report, tmp_p
         assert [mine[metric][end] for end in ends] == [cell[end] for end in ends]
 
 
-def test_strips_are_read_as_the_runs_read_them():
+def test_strips_are_read_as_the_runs_read_them(monkeypatch):
     def trained_on(order):
         return SimpleNamespace(config=make_config({"data": "strips", "pair_order": order}))
 
@@ -175,7 +192,19 @@ def test_strips_are_read_as_the_runs_read_them():
     assert comparison._order_of([drawn]) == "MRI,CT,mask"
     with pytest.raises(UserError, match="CT,MRI.*MRI,CT"):
         comparison._order_of([trained_on("CT,MRI"), trained_on("MRI,CT")])
-    context = Context.__new__(Context)
-    context.request = Request(output=Path("report"))
-    context.__dict__["translation"] = trained_on("CT,MRI")
-    assert context._pair_order == "CT,MRI"
+
+    class Opened(Exception):
+        """Instead of pairs."""
+
+    def opened(folder, **how):
+        raise Opened(how["usual"], how["order"])
+
+    monkeypatch.setattr("evaluation_tf.context.open_pairs", opened)
+    for order in (None, "MRI,CT"):
+        context = Context.__new__(Context)
+        context.request = Request(output=Path("report"), pairs=Path("strips"), pair_order=order)
+        context.translation = SimpleNamespace(config=trained_on("CT,MRI").config, domains=("CT", "MRI"))
+        context.volume_pairs = []
+        with pytest.raises(Opened) as found:
+            context.pairs  # noqa: B018
+        assert found.value.args == ("CT,MRI", order)

@@ -192,6 +192,7 @@ def test_bad_input_is_one_line(drawn_run, detector_run, save, refused, tmp_path)
         ((*detector, "--inception-weights", "imagenet"), "--inception-weights imagenet: is for a translator"),
         ((*detector, "--detector-domain", "MRI"), "--detector-domain MRI: is for a translator"),
         ((*translator, "--detector-domain", "MRI"), "--detector-domain MRI: is for a detector"),
+        ((*detector, "--register", "rigid"), "--register rigid: is for a translator"),
         ((*translator, "--pair-order", "CT,MRI"), "--pair-order CT,MRI: is for aligned pairs"),
         ((*translator, "--register", "rigid"), "--register rigid: is for aligned pairs"),
     )

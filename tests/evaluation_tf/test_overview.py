@@ -57,15 +57,21 @@ def test_tables_are_folded_where_a_picture_stands_above(has_floor, tmp_path):
 
 
 def test_intervals_over_few_are_named_wherever_they_stand(tmp_path):
-    """Two patients and thirty slices of them, and five patients, of which the last is enough."""
-    rows = [
-        Row("few", {"mae": measure(np.arange(4.0), np.array([0, 0, 1, 1]), of="patients")}),
-        Row("many", {"mae": measure(np.arange(5.0), np.arange(5), of="patients")}),
-        Row("one", {"mae": measure(np.arange(3.0), np.zeros(3), of="patients")}),
-    ]
-    section = Section("pairs", "Is it right?", "", tables=[Table("pairs", "", _COLUMNS, rows)])
-    with ReportFolder(tmp_path / "out") as folder:
-        write_report(folder, title="T", subtitle="", sections=[section], gaps=[], warnings=[], provenance={})
-    (warning,) = json.loads((tmp_path / "out" / "report.json").read_text())["warnings"]
-    assert "Is it right?" in warning and "over 2 patients: intervals over so few say little of others" in warning
-    assert warning in (tmp_path / "out" / "report.html").read_text()
+    """The one that says least of others, once; five patients are enough, and one slice of one claims nothing."""
+
+    def said(*groups):
+        cells = [measure(np.arange(float(len(one))), np.array(one), of="patients") for one in groups]
+        rows = [Row("many", {"mae": measure(np.arange(5.0), np.arange(5), of="patients")})]
+        rows += [Row("row", {"mae": cell}) for cell in cells]
+        section = Section("pairs", "Is it right?", "", tables=[Table("pairs", "", _COLUMNS, rows)])
+        with ReportFolder(tmp_path / "out") as folder:
+            write_report(folder, title="T", subtitle="", sections=[section], gaps=[], warnings=[], provenance={})
+        found = json.loads((tmp_path / "out" / "report.json").read_text())["warnings"]
+        assert all(warning in (tmp_path / "out" / "report.html").read_text() for warning in found)
+        return found
+
+    assert said() == said([0]) == []
+    (warning,) = said([0, 0, 1, 1], [0, 1, 2])
+    assert warning == "Is it right? The 95 % percentile bootstrap over 2 patients says little of others"
+    (warning,) = said([0, 0, 1, 1], [3, 3])
+    assert "figures of one patient or group alone" in warning

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common_tf.errors import UserError
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
 from common_tf.pictures.picture import Picture
@@ -60,7 +61,7 @@ def test_pairs_that_the_run_has_seen_are_left_out(run, report, refused, pairs, t
 
 def test_what_a_run_held_out_it_has_not_seen_however_alike(run, pairs, tmp_path):
     """Outlines of two patients may be alike; the run's own manifest says who is who."""
-    opened = open_pairs(pairs, domains=("CT", "MRI"), order="MRI,CT,mask")
+    opened = open_pairs(pairs, domains=("CT", "MRI"), usual="MRI,CT,mask")
     rows = read_manifest(run / "manifest.csv")
     alike = {row.label: row.phash for row in rows if row.path == "test/50.png"}
     first = next(row.path for row in rows if row.split == "train")
@@ -78,14 +79,14 @@ def test_what_a_run_held_out_it_has_not_seen_however_alike(run, pairs, tmp_path)
     assert "test/50.png" in seen(group=group), "a leak of the split is one"
     (tmp_path / "copy").mkdir()
     Image.open(pairs / "test" / "50.png").save(tmp_path / "copy" / "other.bmp")
-    opened = open_pairs(tmp_path / "copy", domains=("CT", "MRI"), order="MRI,CT,mask")
+    opened = open_pairs(tmp_path / "copy", domains=("CT", "MRI"), usual="MRI,CT,mask")
     assert seen() == ["other.bmp"], "another file is not known to be held out"
 
 
 def test_test_folders_bring_their_training_folders_for_the_floors(run, pairs, tmp_path):
     translations = Translations(run, ArrayCache(tmp_path))
     for folder, count in ((pairs, 6), (pairs / "test", 6), (pairs / "train", 10)):
-        test, fitting = folder_pairs(open_pairs(folder, domains=("CT", "MRI"), order="MRI,CT,mask"), [translations])
+        test, fitting = folder_pairs(open_pairs(folder, domains=("CT", "MRI"), usual="MRI,CT,mask"), [translations])
         assert len(test) == count and test.group_word == "patients"
         assert fitting is None if folder.name == "train" else len(fitting) == 10
 
@@ -131,7 +132,7 @@ def test_deep_pairs_share_one_scale_and_masks_may_be_0_and_1(run, save, pairs, t
             save(tmp_path / bits / "mask" / f"{number}.png", head.head.astype(np.uint8) * (1 if bits == "12" else 255))
     translations = Translations(run, ArrayCache(tmp_path / "cache"))
     shallow, deep = (
-        folder_pairs(open_pairs(tmp_path / bits, domains=("CT", "MRI"), order="MRI,CT,mask"), [translations])[0]
+        folder_pairs(open_pairs(tmp_path / bits, domains=("CT", "MRI"), usual="MRI,CT,mask"), [translations])[0]
         for bits in ("8", "12")
     )
     difference = shallow.images["CT"].pixels.astype(int) - deep.images["CT"].pixels
@@ -143,7 +144,7 @@ def test_deep_pairs_share_one_scale_and_masks_may_be_0_and_1(run, save, pairs, t
 def test_empty_pairs_are_counted_and_broken_ones_refused(run, refused, draw_pairs, save, tmp_path):
     folder = draw_pairs(tmp_path / "pairs", range(60, 64))
     save(folder / "blank.png", np.hstack([np.zeros((32, 64), np.uint8), np.ones((32, 32), np.uint8)]))
-    opened = open_pairs(folder, domains=("CT", "MRI"), order="MRI,CT,mask")
+    opened = open_pairs(folder, domains=("CT", "MRI"), usual="MRI,CT,mask")
     assert len(opened.dataset.cases) == 4
     assert opened.warnings == ["1 pairs without a head on one of their sides are left out: blank.png"]
     (folder / "60.png").write_bytes((folder / "60.png").read_bytes()[:300])
@@ -157,14 +158,25 @@ def test_strips_that_are_read_the_wrong_way_round_are_said_to_be(save, tmp_path)
         head = draw_phantom(seed, size=96)
         save(tmp_path / f"{seed}.png", np.hstack([quantise(head.mri), quantise(head.ct)]))
     for order, says in (("MRI,CT,mask", False), ("CT,MRI,mask", True)):
-        opened = open_pairs(tmp_path, domains=("CT", "MRI"), order=order)
+        opened = open_pairs(tmp_path, domains=("CT", "MRI"), usual="CT,MRI,PET", order=order)
         assert any("MRI and CT look swapped" in warning for warning in opened.warnings) is says
+
+
+def test_an_order_of_tiles_is_for_strips_alone(save, tmp_path):
+    """Of a user; a run's own says nothing of folders."""
+    for seed in range(3):
+        head = draw_phantom(seed, size=48)
+        for name, values in (("CT", head.ct), ("MRI", head.mri)):
+            save(tmp_path / name / f"{seed}.png", quantise(values))
+    assert len(open_pairs(tmp_path, domains=("CT", "MRI"), usual="CT,MRI").dataset.cases) == 3
+    with pytest.raises(UserError, match="--pair-order CT,MRI: is for strips"):
+        open_pairs(tmp_path, domains=("CT", "MRI"), usual="MRI,CT,mask", order="CT,MRI")
 
 
 def test_the_translator_gets_pairs_as_files_come(run, pairs, tmp_path):
     """Without the head that both sides know: translate.py gives the same pictures."""
     translations = Translations(run, ArrayCache(tmp_path))
-    test, _ = folder_pairs(open_pairs(pairs, domains=("CT", "MRI"), order="MRI,CT,mask"), [translations])
+    test, _ = folder_pairs(open_pairs(pairs, domains=("CT", "MRI"), usual="MRI,CT,mask"), [translations])
     made = translations.pictures(test.images["CT"].pictures(), "CT").images()
     network = translations.translator.network("CT")
     alone = translations.translator.translate_pictures(

@@ -1,5 +1,6 @@
 """Sections of a report with answers that are known beforehand."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -189,11 +190,28 @@ def test_distances_know_real_from_untranslated(context):
     assert untranslated.value("precision_detector") < 1
     assert real.value("frechet_detector") == pytest.approx(0, abs=1e-6)
     assert any("no nearer" in warning for warning in section.warnings) and section.card.verdict == "bad"
+    outlines = [section.table(f"distribution_{key}").row("outlines") for key in ("CT2MRI", "MRI2CT")]
+    first, second = (row.cells["two_sample"] for row in outlines)
+    assert first == second and (first.n, first.groups) == (48, 24) and 0.35 < first.value < 0.65  # the same heads
+    assert "Outlines alone" in table.caption
     misses = made.cache.misses
     again = context(_same, extractors=[extractor])
     # As text: since Python 3.13 two dataclasses with the same nan differ.
     assert [one.as_csv() for one in distribution.build(again).tables] == [one.as_csv() for one in section.tables]
     assert again.cache.misses == 0 and again.cache.hits == misses
+
+
+def test_heads_of_the_reference_are_not_compared_with_it(context):
+    """Without training slices that is half of the heads; translated to their truth the others are the other half."""
+    ct, mri = _images("ct").pixels, _images("mri").pixels
+    truth = {image.tobytes(): mri[i] for i, image in enumerate(ct)}
+    truth.update({image.tobytes(): ct[i] for i, image in enumerate(mri)})
+    none = dict(training=Images.of(mri[:0]), training_groups=np.zeros(0, int))
+    slices = {name: replace(_slices(name, name.lower()), **none) for name in ("CT", "MRI")}
+    section = distribution.build(context(lambda picture: truth[picture.tobytes()], test=TestSet(slices, "", ())))
+    table = section.table("distribution_CT2MRI")
+    translated, real = (table.row(key).cells["swd"] for key in ("translated", "real"))
+    assert translated.n == real.n == len(HEADS) // 2 and translated.value == real.value
 
 
 def test_the_reference_is_not_the_first_slices_of_the_folder(context):

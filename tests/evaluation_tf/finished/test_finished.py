@@ -141,7 +141,7 @@ def test_what_cannot_be_scored_is_one_line(real, save, heads, refused, tmp_path)
     assert "lies inside that of --fake" in refused("--real", real, "--fake", real.parent, *out)
     inside = refused("--real", real, "--fake", real.parent / "none", "--output", real / "report")
     assert "no such folder" in inside or "lies inside that of --real" in inside
-    assert "--translator: does not go with" in refused("--real", real, "--fake", real, "--translator", "x", *out)
+    assert "--translator x: does not go with" in refused("--real", real, "--fake", real, "--translator", "x", *out)
     assert "no such folder" in refused("--real", real, "--fake", tmp_path / "none", *out)
     few = save(tmp_path / "few" / "p0.png", heads[0]).parent
     assert "11 images have no partner" in refused("--real", real, "--fake", few, "--paired", *out)
