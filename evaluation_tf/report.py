@@ -15,7 +15,7 @@ from evaluation_tf.overview import overviews
 from evaluation_tf.parts import Figure, Gap, Section
 
 BANNER = "Research only. Synthetic images made by a neural network. Not for diagnosis."
-_ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
+_ARROWS = {"higher": "\N{NO-BREAK SPACE}↑", "lower": "\N{NO-BREAK SPACE}↓", "": ""}
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
