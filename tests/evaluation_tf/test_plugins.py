@@ -67,16 +67,17 @@ def house(tmp_path_factory) -> Path:
 # Two reports, one process: importing TensorFlow takes longer than both.
 _BOTH = """
 import sys, evaluate
-run, report, compared = sys.argv[1:]
+run, twin, report, compared = sys.argv[1:]
 evaluate.main(["--translator", run, "--output", report])
-evaluate.main(["--compare", run, run, "--output", compared])
+evaluate.main(["--compare", run, twin, "--output", compared])
 """
 
 
 @pytest.mark.more
 def test_a_section_and_a_metric_are_one_file_each(house, drawn_run, tmp_path):
     folders = [tmp_path / name for name in ("report", "compared")]
-    command = [sys.executable, "-c", _BOTH, *map(str, (drawn_run, *folders))]
+    twin = shutil.copytree(drawn_run, tmp_path / "twin")
+    command = [sys.executable, "-c", _BOTH, *map(str, (drawn_run, twin, *folders))]
     done = subprocess.run(command, cwd=house, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
     assert done.returncode == 0, done.stderr
     record, compared = (json.loads((folder / "report.json").read_text()) for folder in folders)
