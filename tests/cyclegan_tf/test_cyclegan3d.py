@@ -150,7 +150,8 @@ def test_a_run_of_volumes_is_measured_on_pairs_of_volumes(run, drawn_volumes, tm
         assert _run(evaluate, "--translator", run, "--output", tmp_path / "none", *more) == 2
         said = capsys.readouterr().err
         assert reason in said and said.count("\n") == 1 and not (tmp_path / "none").exists()
-    words = ("--compare", run, run, "--pairs", drawn_volumes / "pairs", "--output", tmp_path / "none")
+    twin = shutil.copytree(run, tmp_path / "twin")
+    words = ("--compare", run, twin, "--pairs", drawn_volumes / "pairs", "--output", tmp_path / "none")
     assert _run(evaluate, *words) == 2
     assert "the table is one of slices" in capsys.readouterr().err
 
