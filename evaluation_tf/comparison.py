@@ -9,7 +9,7 @@ import numpy as np
 
 from common_tf.errors import UserError
 from common_tf.files import read_json
-from common_tf.measurement.measurement import plain_number
+from common_tf.measurement.measurement import Measurement, plain_number
 from common_tf.measurement.tables import Column, Row, Table
 from common_tf.metrics.distribution import sliced_wasserstein
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
@@ -189,19 +189,15 @@ def _direction(
             images, truth, columns, mask=test.mask, groups=test.interval_groups, of=test.interval_of, section=section,
             cache=folder.cache,
         )  # fmt: skip
-        distance = folder.cache.of_sets("swd", sliced_wasserstein, truth, images)
-        cells.update(likeness_cells(lite0(), truth, images, section, folder.cache))
-        rows.append(Row(name, {**cells, _TEXTURE.key: plain_number(distance, len(images))}, kind, key))
-    real = list(_real_rows(section, target, test, fitting, folder))
-    rows += real
-    if real:
-        caption = "Real slices of the training pairs show other heads than the truth; all other rows show its own."
+        rows.append(Row(name, {**cells, **_looks(truth, images, section, folder)}, kind, key))
+    caption, others = "", _other_heads(truth, fitting, target)
+    if others is None:
+        why = "there are no training pairs, fewer than test pairs, or of another size"
+        section.add_gap(f"real {target} beside the likeness", why)
     else:
-        caption = ""
-        section.add_gap(
-            f"real {target} beside the likeness",
-            "there are no training pairs, fewer than test pairs, or of another size",
-        )
+        caption = "Real slices of the training pairs show other heads than the truth; all other rows show its own."
+        cells = _looks(truth, others, section, folder)
+        rows.append(Row(f"real {target} of the training pairs", cells, "reference", "real"))
     config = loaded[0].config
     if source == config.data.domain_names[0] and config.preset != "field-strength":
         for name, values in _DOCUMENT.items():
@@ -216,20 +212,21 @@ def _direction(
     section.figures.append(_figure(folder, source, target, shown))
 
 
-def _real_rows(
-    section: Section, target: str, test: Pairs, fitting: Pairs | None, folder: ReportFolder
-) -> Iterator[Row]:
-    """As many real slices of other heads, where there are so many: how far those are from the truth."""
-    truth = test.images[target]
+def _looks(truth: Images, images: Images, section: Section, folder: ReportFolder) -> dict[str, Measurement]:
+    """How much like the truth a set looks, whichever heads it shows."""
+    distance = folder.cache.of_sets("swd", sliced_wasserstein, truth, images)
+    cells = likeness_cells(lite0(), truth, images, section, folder.cache)
+    return {**cells, _TEXTURE.key: plain_number(distance, len(images))}
+
+
+def _other_heads(truth: Images, fitting: Pairs | None, target: str) -> Images | None:
+    """As many real slices of the training pairs as there are of the truth, where there are so many of its size."""
     if fitting is None or len(fitting) < len(truth):
-        return
-    if fitting.images[target].pixels.shape[1:] != truth.pixels.shape[1:]:
-        return
-    others = ImageSet(fitting.images[target], fitting.groups).some(len(truth), target, "compared")
-    distance = folder.cache.of_sets("swd", sliced_wasserstein, truth, others.images)
-    cells = likeness_cells(lite0(), truth, others.images, section, folder.cache)
-    cells[_TEXTURE.key] = plain_number(distance, len(others))
-    yield Row(f"real {target} of the training pairs", cells, "reference", "real")
+        return None
+    real = fitting.images[target]
+    if real.pixels.shape[1:] != truth.pixels.shape[1:]:
+        return None
+    return ImageSet(real, fitting.groups).some(len(truth), target, "compared").images
 
 
 def _predictions(

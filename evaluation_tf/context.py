@@ -13,30 +13,10 @@ from evaluation_tf.features import Extractor, named_extractors
 from evaluation_tf.pairs import Pairs, drawn_pairs, folder_pairs, open_pairs, own_pairs, refuse_or_leave_out
 from evaluation_tf.panel import Panel
 from evaluation_tf.parts import Gap, Section
-from evaluation_tf.requests import refuse
+from evaluation_tf.requests import refuse, refuse_lone
 from evaluation_tf.slices import TestSet, load_test_set
 from evaluation_tf.translations import Translations
 from evaluation_tf.volumes import unseen_volumes
-
-_NEEDS = {
-    "translator": (
-        (
-            "data",
-            "pairs",
-            "pair_order",
-            "register",
-            "labelled",
-            "cases",
-            "extractor",
-            "inception_weights",
-            "detector_domain",
-        ),  # fmt: skip
-        "is for a translator; add --translator RUN",
-    ),
-    "pairs": (("pair_order", "register"), "is for aligned pairs; add --pairs DIR"),
-    "detector": (("labelled", "detector_domain"), "is for a detector; add --detector RUN"),
-}
-"""What says nothing without another flag: by that flag, the names, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +60,7 @@ class Request:
         """
         if self.translator is None and self.detector is None:
             raise UserError("nothing to evaluate: give --translator RUN, --detector RUN, or both")
-        for needed, (names, why) in _NEEDS.items():
-            for name in names:
-                value = getattr(self, name)
-                if value is not None and getattr(self, needed) is None:
-                    refuse(name, value, why)
+        refuse_lone(vars(self))
 
 
 class Context:

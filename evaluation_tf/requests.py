@@ -14,6 +14,30 @@ FINISHED = ("output", "inception_weights", "extractor")
 """What goes with finished pictures or volumes."""
 
 
+_OF_TRANSLATORS = ("data", "pairs", "pair_order", "register", "labelled", "cases", "extractor", "inception_weights")
+_NEEDS = {
+    "translator": ((*_OF_TRANSLATORS, "detector_domain"), "is for a translator; add --translator RUN"),
+    "pairs": (("pair_order", "register"), "is for aligned pairs; add --pairs DIR"),
+    "detector": (("labelled", "detector_domain"), "is for a detector; add --detector RUN"),
+}
+"""What says nothing without another flag: by that flag, the names, and the way out."""
+
+
+def refuse_lone(given: Mapping[str, Any]) -> None:
+    """Refuses what says nothing without another flag that is not given.
+
+    Args:
+        given: values of all flags by their names, with underscores; ``None`` where one is not given.
+
+    Raises:
+        UserError: one of them.
+    """
+    for needed, (names, why) in _NEEDS.items():
+        for name in names:
+            if given[needed] is None and given[name] is not None:
+                refuse(name, given[name], why)
+
+
 def refuse_others(given: Mapping[str, Any], going: Collection[str], mode: str) -> None:
     """Refuses what does not go with a way to evaluate.
 

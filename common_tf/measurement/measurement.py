@@ -41,7 +41,7 @@ class Measurement:
 
     @property
     def is_of_few(self) -> bool:
-        """Whether it is of several images of fewer than `FEWEST_GROUPS` groups, or of that many images."""
+        """Whether it is of several images, but of fewer than `FEWEST_GROUPS` of what intervals resample."""
         return self.n > 1 and 0 < self.groups < FEWEST_GROUPS
 
     def as_dict(self) -> dict:

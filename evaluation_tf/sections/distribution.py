@@ -12,6 +12,10 @@ from evaluation_tf.sections._directions import direction_key, direction_words, s
 from evaluation_tf.slices import Slices, TestSet
 
 ORDER = 10
+_OUTLINES = (
+    " Outlines alone: masks of the heads of the test slices of both domains. A translation is meant to keep outlines, "
+    "so an AUC near that one may come from other heads and not from how they are drawn."
+)
 
 
 def build(context: Context) -> Section | None:
@@ -64,13 +68,6 @@ def build(context: Context) -> Section | None:
             caption=f"Each row against the same {count} real {target} slices ({_reference_words(real)}), with {count} "
             "slices of its own.",
         )
-        outlines = _outlines(context, test, section)
-        if outlines.cells:
-            table.rows = [*table.rows, outlines]
-            table.caption += (
-                " Outlines alone: masks of the heads of the test slices of both domains. A translation is meant to "
-                "keep outlines, so an AUC near that one may come from other heads and not from how they are drawn."
-            )
         section.tables.append(table)
         for column in yardsticks(table, "translated"):
             if not _is_nearer(table, column):
@@ -79,6 +76,10 @@ def build(context: Context) -> Section | None:
                 )
     if section.tables:
         section.card = _card(section.tables, directions)
+        outlines = _outlines(context, test, section)
+        for table in section.tables if outlines.cells else ():
+            table.rows = [*table.rows, outlines]
+            table.caption += _OUTLINES
     return section
 
 
