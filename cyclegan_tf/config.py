@@ -36,6 +36,8 @@ from cyclegan_tf.systems import system_names, system_settings
 from cyclegan_tf.systems._options import SystemOptions
 
 _ALL_PLANES = "all"
+BY_PAIRS = "pairs"
+"""What chooses the best checkpoint where the aligned pairs beside the unpaired slices do."""
 DEFAULT_MODEL, DEFAULT_PRESET = "cyclegan", "fast"
 
 
@@ -179,8 +181,9 @@ class ValidationSection:
     validation_images: int = option(200, "images of each domain that a validation uses; 0 for all", minimum=0)
     choose_by: str = option(
         "likeness",
-        "what the best checkpoint is like real slices by: features of EfficientNet-Lite0, or texture alone",
-        choices=("likeness", "texture"),
+        "what chooses the best checkpoint: likeness to real slices, in features of EfficientNet-Lite0 or in texture "
+        "alone, or the error on held-out --pairs",
+        choices=("likeness", "texture", BY_PAIRS),
         before="texture",
     )
     sample_images: int = option(4, "rows of each direction in a sample grid", minimum=1)
@@ -287,6 +290,9 @@ def _check_together(config: TranslatorConfig) -> None:
         raise UserError(
             f"--channels {data.channels}: with --set neighbours= the channels are the slices; add --channels 1"
         )
+    if config.validation.choose_by == BY_PAIRS and not getattr(system, "pairs", ""):
+        way_out = "add --pairs PAIRS" if hasattr(system, "pairs") else f"leave it out: --model {config.model} has none"
+        raise UserError(f"--set choose_by={BY_PAIRS}: there are none beside the unpaired slices; {way_out}")
     if getattr(system, "pairs", "") and data.neighbours:
         raise UserError(f"--pairs {system.pairs}: holds pictures without neighbours; leave out --set neighbours=")
     size = data.image_size

@@ -14,7 +14,7 @@ from common_tf.sources.pipeline import MASK, DomainPipeline
 from common_tf.splits.assignment import assign_patients
 from common_tf.splits.finding import Finding, sorted_findings
 from common_tf.splits.manifest import ManifestRow
-from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.config import BY_PAIRS, TranslatorConfig
 
 PAIR = "pair_"
 """A batch has ``pair_a``, ``pair_b`` and ``pair_mask`` beside the unpaired ones."""
@@ -90,6 +90,11 @@ def load_pairs_beside(config: TranslatorConfig) -> PairsBeside | None:
         dataset.groups, dataset.given, policy=options.split, seed=config.optimisation.seed, share=_HELD_OUT_SHARE
     )
     findings = []
+    if config.validation.choose_by == BY_PAIRS and (splits is None or "validation" not in splits):
+        raise UserError(
+            f"--set choose_by={BY_PAIRS}: {folder.name} has too few {dataset.group_word} to hold any out that could "
+            "choose; leave it out"
+        )
     if splits is None:
         text = f"{folder.name}: pairs of too few {dataset.group_word} to hold any out; all are learned from"
         findings.append(Finding("warning", "pairs", text, len(dataset.cases)))

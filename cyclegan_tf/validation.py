@@ -17,7 +17,7 @@ from common_tf.metrics.content import edge_agreement
 from common_tf.metrics.distribution import sliced_wasserstein
 from common_tf.metrics.similarity.mae import mae
 from common_tf.pictures.grid import SYNTHETIC_NOTICE, save_grid
-from cyclegan_tf.config import TranslatorConfig
+from cyclegan_tf.config import BY_PAIRS, TranslatorConfig
 from cyclegan_tf.data import Domain, TrainingData, spread
 from cyclegan_tf.directions import SIDES, back
 from cyclegan_tf.inference import ArrayTranslator
@@ -39,6 +39,8 @@ _FIGURES = {
     "edges likeness": _LIKENESS.format("", ""),
     "cycle texture": f"mean over both directions of: {_TEXTURE} + {CYCLE_SHARE:g} x cycle MAE on [0, 1]; lower is "
     "better",
+    BY_PAIRS: "mean absolute error, in the head and on [0, 1], against the aligned truth of the pairs beside that are "
+    "held out for validation, mean over the directions; lower is better",
     "edges texture": f"{_TEXTURE} + {EDGE_SHARE:g} x (1 - edge agreement of input and output); lower is better",
 }
 _INTERVAL_WIDTH = 2 * 1.96
@@ -76,8 +78,8 @@ class Validation:
     alone reward a translator that ignores its input, so the cycle's error and the agreement of edges are added, each in
     units of how far chance moves it on these slices, so that none outweighs the others by its scale. A system that
     learns from pairs is judged by the truth. With fewer than ten different slices a kernel distance says nothing, and
-    the texture distance stands in. Of pairs beside, those held out for validation are measured and do not choose: they
-    are few.
+    the texture distance stands in. Of pairs beside, those held out for validation are measured, and choose only where
+    that is asked for: they are few.
 
     Attributes:
         figure: what ``score`` is, in words.
@@ -90,9 +92,13 @@ class Validation:
         self._config, self._data = config, data
         self._slices = {letter: self._squares(data, domain) for letter, domain in (("a", data.a), ("b", data.b))}
         counts = [len(_distinct(images)) for one in self._slices.values() for images in (one.real, one.training)]
-        self._by = "texture" if min(counts) < kernel.MINIMUM_IMAGES else config.validation.choose_by
+        asked = config.validation.choose_by
+        self._has_texture_alone = asked == "texture" or min(counts) < kernel.MINIMUM_IMAGES
         self._has_cycle = translator.has_cycle
-        self._kind = "paired" if data.paired else f"{'cycle' if translator.has_cycle else 'edges'} {self._by}"
+        likeness = "texture" if self._has_texture_alone else "likeness"
+        self._kind = f"{'cycle' if translator.has_cycle else 'edges'} {likeness}"
+        if data.paired or asked == BY_PAIRS:
+            self._kind = "paired" if data.paired else BY_PAIRS
         self.figure = _FIGURES[self._kind]
         self._features: dict[tuple[str, str], np.ndarray] = {}
         held_out = data.pairs is not None and data.pairs.chosen("validation")
@@ -147,7 +153,7 @@ class Validation:
     ) -> dict[str, float]:
         """How far images, and their features, are from the real validation slices of a domain."""
         distance = {f"distance_{there}": sliced_wasserstein(self._slices[target].real, images)}
-        if self._by == "texture":
+        if self._has_texture_alone:
             return distance
         reference, features = self._features_of(target, "real"), embedded()
         near = manifold.precision_recall(reference, features)
@@ -180,7 +186,9 @@ class Validation:
             cycle, edges = results.get(f"cycle_mae_{source}", 0.0), 1 - results.get(f"edges_{there}", 1.0)
             if self._kind == "paired":
                 scores.append(results[f"mae_{there}"])
-            elif self._by == "likeness":
+            elif self._kind == BY_PAIRS:
+                scores.append(results[f"pair_mae_{there}"])
+            elif not self._has_texture_alone:
                 units = self._units[there]
                 scores.append(results[f"kid_{there}"] / units.kid + cycle / units.cycle + edges / units.edges)
             elif self._has_cycle:

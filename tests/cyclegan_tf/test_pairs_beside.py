@@ -7,6 +7,7 @@ from PIL import Image
 
 import train_cyclegan
 from common_tf.command_line import run_script
+from common_tf.errors import UserError
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
 from common_tf.splits.manifest import read_manifest
@@ -118,6 +119,8 @@ def test_what_cannot_be_learned_from_is_one_line(phantom_folder, strips, tmp_pat
         (("--pairs", strips, "--set", "pair_order=CT,mask"), "pair_order"),
         (("--model", "pix2pix", "--pairs", strips), "not a setting of this model"),
         (("--set", "pair_shift=1"), "does nothing here; it needs pairs"),
+        (("--set", "choose_by=pairs"), "add --pairs"),
+        (("--model", "pix2pix", "--set", "choose_by=pairs"), "--model pix2pix has none"),
     ):
         assert _train(phantom_folder, tmp_path / "run", *words) == 2, words
         complaint = capsys.readouterr().err
@@ -134,3 +137,5 @@ def test_too_few_patients_are_all_learned_from_and_it_is_said(strips, tmp_path):
     pairs = load_pairs_beside(make_config({**TINY, "pairs": str(folder)}))
     assert pairs.splits == ["train", "train"]
     assert any("too few patients to hold any out" in finding.text for finding in pairs.findings)
+    with pytest.raises(UserError, match="too few patients to hold any out that could choose"):
+        load_pairs_beside(make_config({**TINY, "pairs": str(folder), "choose_by": "pairs"}))

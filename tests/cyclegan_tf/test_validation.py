@@ -149,6 +149,24 @@ def test_copies_are_no_measure_of_chance(validation):
     assert "Wasserstein" in few.figure and np.isfinite(few.figures()["score"])
 
 
+def test_pairs_beside_choose_where_that_is_asked_for(validation):
+    """Their error in the head alone, by another way than `mae`; what lies outside does not count."""
+    pairs = _Data()
+    pairs.pairs = SimpleNamespace(chosen=lambda split: [1] if split == "validation" else [])
+    pairs.pair_slices = lambda split, size: {
+        letter: pairs.some(domain, split, 5, None) for letter, domain in (("a", pairs.a), ("b", pairs.b))
+    }
+    heads = [_HEADS[12 + index] for index in spread(12, 5)]
+    errors = [np.abs(quantise(head.ct) / 255.0 - quantise(head.mri) / 255.0)[head.head].mean() for head in heads]
+    one = validation((lambda image: image, lambda image: image), data=pairs, choose_by="pairs", pairs="pairs")
+    figures = one.figures()
+    assert figures["score"] == pytest.approx(np.mean(errors), rel=1e-4)
+    assert "pairs beside" in one.figure and {"kid_a_to_b", "cycle_mae_a", "edges_a_to_b"} <= set(figures)
+    usual = validation((lambda image: image, lambda image: image), data=pairs, pairs="pairs")
+    assert usual.figures()["pair_mae_a_to_b"] == figures["pair_mae_a_to_b"] and "pairs" not in usual.figure
+    assert usual.figures()["score"] == validation((lambda image: image, lambda image: image)).figures()["score"]
+
+
 def test_pairs_are_judged_by_their_truth(validation):
     there, back = (_known(sides) for sides in (("ct", "mri"), ("mri", "ct")))
     right = validation((lambda image: _right(image, there), lambda image: _right(image, back)), data=_Data(paired=True))
