@@ -137,7 +137,8 @@ class PairsBeside(SystemOptions):
         0.5, "weight of the distance to it in EfficientNet-Lite0's features", minimum=0, needs="pairs"
     )
     pair_shift: int = option(
-        2, "pixels by which the sides of a pair may lie apart; the best shift counts", minimum=0, maximum=8,
+        0, "pixels by which the sides of a pair may lie apart; the best shift counts, and what all share is learned",
+        minimum=0, maximum=8,
         needs="pairs",
     )  # fmt: skip
 
