@@ -1,6 +1,7 @@
 """Has a run trained on these images? Its manifest knows, and knows what it held out."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,18 @@ import numpy as np
 from common_tf.sources.dataset import Dataset
 from common_tf.sources.scanning import Scan
 from common_tf.splits.manifest import MANIFEST_FILE
-from common_tf.splits.seen import own_rows, seen_in_training, trained_rows
+from common_tf.splits.seen import inherited_rows, own_manifests, seen_among, seen_in_training, trained_on
 
-_HELD_OUT, _IN_NO_SPLIT = "test", ("unused", "skipped")
+_HELD_OUT = "test"
 
 
 def seen_by(run: Path, scans: Sequence[Scan], *, flag: str) -> np.ndarray:
     """Which files are (nearly) among those that a run was trained on, ``(n,)`` bool.
 
     Outlines of heads can be alike although the patients are not. A file that the run itself held out, in a group that
-    it did not train on, is not taken for one of its training.
+    it did not train on, is not taken for one that stands in the same manifest: those were compared when it was split.
+    What it looks like among the run's other files, such as slices beside its pairs or those behind its start weights,
+    counts.
 
     Args:
         run: its folder.
@@ -30,12 +33,15 @@ def seen_by(run: Path, scans: Sequence[Scan], *, flag: str) -> np.ndarray:
     seen = seen_in_training(scans, run / MANIFEST_FILE, flag=flag)
     if not seen.any():
         return seen
-    manifest = run / MANIFEST_FILE
-    rows = [row for row in own_rows(manifest) if row.split not in _IN_NO_SPLIT]
-    groups = {row.group for row in rows if row.split != _HELD_OUT}
-    held_out = {row.sha256 for row in rows if row.split == _HELD_OUT and row.group not in groups}
-    held_out -= {row.sha256 for row in trained_rows(manifest)}
-    return seen & ~np.array([scan.sha256 in held_out for scan in scans], bool)
+    own, inherited = own_manifests(run / MANIFEST_FILE), inherited_rows(run / MANIFEST_FILE)
+    trained = {row.sha256 for row in (*inherited, *trained_on(chain(*own)))}
+    known = {row.sha256 for row in chain(*own)}
+    seen = seen_among(scans, [row for row in inherited if row.sha256 not in known])
+    for rows in own:
+        groups = {row.group for row in trained_on(rows)}
+        held_out = {row.sha256 for row in rows if row.split == _HELD_OUT and row.group not in groups} - trained
+        seen |= seen_among(scans, trained_on(rows)) & ~np.array([scan.sha256 in held_out for scan in scans], bool)
+    return seen
 
 
 def seen_cases_by(run: Path, dataset: Dataset, *, flag: str) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Has another run trained on these files? Its manifest knows, and that of the run whose weights it started from."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,36 @@ _SHA256, _PHASH = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{16}")
 _BLOCK = 1024
 
 
-def own_rows(manifest: Path) -> list[ManifestRow]:
-    """Every file of a run: its slices, and its pairs where it has some beside.
+def own_manifests(manifest: Path) -> list[list[ManifestRow]]:
+    """Every file of a run: its slices, and its pairs where it has some beside. Each has groups of its own.
 
     Raises:
         UserError: no manifest, or a damaged one.
     """
     pairs = manifest.with_name(PAIRS_FILE)
-    return [*read_manifest(manifest), *(read_manifest(pairs) if pairs.exists() else ())]
+    return [read_manifest(manifest), *([read_manifest(pairs)] if pairs.exists() else [])]
+
+
+def trained_on(rows: Iterable[ManifestRow]) -> list[ManifestRow]:
+    """The training and validation files among them; every fold of a cross-validation has trained on other folds."""
+    return [row for row in rows if row.split not in _NOT_TRAINED_ON]
+
+
+def inherited_rows(manifest: Path) -> list[ManifestRow]:
+    """The training and validation files behind the weights that a run started from.
+
+    Args:
+        manifest: manifest.csv of the run.
+
+    Raises:
+        UserError: a damaged manifest.
+    """
+    inherited = manifest.with_name(INHERITED_FILE)
+    if inherited.exists():
+        return trained_on(read_manifest(inherited))
+    # of a version that did not write it
+    earlier = [run / MANIFEST_FILE for run in lineage(manifest.parent)[1:]]
+    return trained_on(row for one in earlier if one.exists() for row in chain(*own_manifests(one)))
 
 
 def trained_rows(manifest: Path) -> list[ManifestRow]:
@@ -42,14 +65,7 @@ def trained_rows(manifest: Path) -> list[ManifestRow]:
     Raises:
         UserError: no manifest, or a damaged one.
     """
-    rows, inherited = own_rows(manifest), manifest.with_name(INHERITED_FILE)
-    if inherited.exists():
-        rows += read_manifest(inherited)
-    else:  # of a version that did not write it
-        earlier = [run / MANIFEST_FILE for run in lineage(manifest.parent)[1:]]
-        rows += [row for one in earlier if one.exists() for row in own_rows(one)]
-    # Every fold of a cross-validation has trained on other folds.
-    return [row for row in rows if row.split not in _NOT_TRAINED_ON]
+    return [*trained_on(chain(*own_manifests(manifest))), *inherited_rows(manifest)]
 
 
 def lineage(run: Path) -> list[Path]:
@@ -88,15 +104,21 @@ def seen_in_training(files: Sequence[Scan], manifest: Path, *, flag: str) -> np.
         UserError: no manifest, or one that cannot tell: without hashes of files that are not drawn.
     """
     try:
-        rows = [row for row in trained_rows(manifest) if row.note != "drawn"]
+        rows = trained_rows(manifest)
     except UserError as error:
         raise UserError(f"{flag} {error}") from error
-    blind = [row for row in rows if not (_SHA256.fullmatch(row.sha256) and _PHASH.fullmatch(row.phash))]
+    blind = [row for row in _of_files(rows) if not (_SHA256.fullmatch(row.sha256) and _PHASH.fullmatch(row.phash))]
     if blind:
         raise UserError(
             f"{flag} {manifest}: {len(blind)} of its files have no hashes ({blind[0].path}), so nobody can tell what "
             "was trained on; train the run again with this version"
         )
+    return seen_among(files, rows)
+
+
+def seen_among(files: Sequence[Scan], rows: Iterable[ManifestRow]) -> np.ndarray:
+    """Which files are, or look like, those of some rows, ``(n,)`` bool; see `seen_in_training`."""
+    rows = _of_files(rows)
     hashes = np.array([_bits(row.phash) for row in rows], np.float32)
     digests = {row.sha256 for row in rows}
     seen = np.array([file.sha256 in digests for file in files], bool)
@@ -107,6 +129,10 @@ def seen_in_training(files: Sequence[Scan], manifest: Path, *, flag: str) -> np.
                 part = slice(start, start + _BLOCK)
                 seen[part] |= ((64 - mine[part] @ (hashes * 2 - 1).T) / 2 <= SAME_HASH_BITS).any(axis=1)
     return seen
+
+
+def _of_files(rows: Iterable[ManifestRow]) -> list[ManifestRow]:
+    return [row for row in rows if row.note != "drawn"]
 
 
 def _bits(text: str) -> np.ndarray:

@@ -83,6 +83,31 @@ def test_what_a_run_held_out_it_has_not_seen_however_alike(run, pairs, tmp_path)
     assert seen() == ["other.bmp"], "another file is not known to be held out"
 
 
+def test_groups_of_slices_are_not_those_of_the_pairs_beside_them(run, pairs, tmp_path):
+    """Both are numbered from 0; pairs of a held-out patient were lost to the first slices of the training."""
+    opened = open_pairs(pairs, domains=("CT", "MRI"), usual="MRI,CT,mask")
+    rows = read_manifest(run / "manifest.csv")
+    tested = next(row for row in rows if row.path == "test/50.png" and row.label == "CT")
+    learned = next(row for row in rows if row.split == "train" and row.label == "CT")
+    write_manifest(
+        tmp_path / "pairs.csv", [replace(row, phash=tested.phash) if row is learned else row for row in rows]
+    )
+
+    def seen(slices, *, inherited=()):
+        write_manifest(tmp_path / "manifest.csv", slices)
+        write_manifest(tmp_path / "inherited.csv", inherited)
+        found = seen_cases_by(tmp_path, opened.dataset, flag="--translator")
+        return {case.name for case, mine in zip(opened.dataset.cases, found) if mine and case.given_split == "test"}
+
+    far = "".join(f"{int(digit, 16) ^ 15:x}" for digit in tested.phash)
+    slices = replace(learned, path="slice.png", sha256="b" * 64, phash=far, group=tested.group)
+    assert seen([slices]) == set()
+    # Nobody has compared them with the slices beside, or with those behind the start weights, but by their hash.
+    alike = replace(slices, phash=tested.phash)
+    assert seen([alike]) == {"test/50.png"} == seen([slices], inherited=[replace(alike, sha256="c" * 64)])
+    assert seen([slices], inherited=[row for row in rows if row.split == "train"]) == set(), "those of its own, again"
+
+
 def test_test_folders_bring_their_training_folders_for_the_floors(run, pairs, tmp_path):
     translations = Translations(run, ArrayCache(tmp_path))
     for folder, count in ((pairs, 6), (pairs / "test", 6), (pairs / "train", 10)):
