@@ -21,7 +21,7 @@ from common_tf.cache_folder import cache_folder
 from common_tf.command_line import run_script
 from common_tf.errors import UserError
 
-_SHIPPED = ("ct_mri_fast", "ct_mri_pairs", "tumour_yes_no", "tumour_four_classes")
+_SHIPPED = ("ct_mri_fast", "ct_mri_pairs", "ct_mri_t2", "tumour_yes_no", "tumour_four_classes")
 _MOST_HOURS = 100_000
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
