@@ -96,9 +96,8 @@ class Validation:
         self._has_texture_alone = asked == "texture" or min(counts) < kernel.MINIMUM_IMAGES
         self._has_cycle = translator.has_cycle
         likeness = "texture" if self._has_texture_alone else "likeness"
-        self._kind = f"{'cycle' if translator.has_cycle else 'edges'} {likeness}"
-        if data.paired or asked == BY_PAIRS:
-            self._kind = "paired" if data.paired else BY_PAIRS
+        parts = f"{'cycle' if translator.has_cycle else 'edges'} {likeness}"
+        self._kind = "paired" if data.paired else BY_PAIRS if asked == BY_PAIRS else parts
         self.figure = _FIGURES[self._kind]
         self._features: dict[tuple[str, str], np.ndarray] = {}
         held_out = data.pairs is not None and data.pairs.chosen("validation")

@@ -34,9 +34,9 @@ def seen_by(run: Path, scans: Sequence[Scan], *, flag: str) -> np.ndarray:
     if not seen.any():
         return seen
     own, inherited = own_manifests(run / MANIFEST_FILE), inherited_rows(run / MANIFEST_FILE)
-    trained = {row.sha256 for row in (*inherited, *trained_on(chain(*own)))}
-    known = {row.sha256 for row in chain(*own)}
-    seen = seen_among(scans, [row for row in inherited if row.sha256 not in known])
+    mine = {row.sha256 for row in trained_on(chain(*own))}
+    trained = mine | {row.sha256 for row in inherited}
+    seen = seen_among(scans, [row for row in inherited if row.sha256 not in mine])
     for rows in own:
         groups = {row.group for row in trained_on(rows)}
         held_out = {row.sha256 for row in rows if row.split == _HELD_OUT and row.group not in groups} - trained
