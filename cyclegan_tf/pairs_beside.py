@@ -14,6 +14,7 @@ from common_tf.sources.pipeline import MASK, DomainPipeline
 from common_tf.splits.assignment import assign_patients
 from common_tf.splits.finding import Finding, sorted_findings
 from common_tf.splits.manifest import ManifestRow
+from common_tf.splits.seen import rows_behind
 from cyclegan_tf.config import BY_PAIRS, TranslatorConfig
 
 PAIR = "pair_"
@@ -99,7 +100,23 @@ def load_pairs_beside(config: TranslatorConfig) -> PairsBeside | None:
         text = f"{folder.name}: pairs of too few {dataset.group_word} to hold any out; all are learned from"
         findings.append(Finding("warning", "pairs", text, len(dataset.cases)))
         splits = ["train"] * len(dataset.cases)
+    findings += _learned_before(config, dataset, splits)
     return PairsBeside(dataset, splits, sorted_findings([*findings, *dataset.audited(splits)]))
+
+
+def _learned_before(config: TranslatorConfig, dataset: Dataset, splits: Sequence[str]) -> list[Finding]:
+    """A finding where the start weights were trained on pairs that are held out here for validation."""
+    start = config.optimisation.weights
+    learned = {row.sha256 for row in rows_behind(Path(start)) if row.split != "validation"} if start else set()
+    held_out = [scans for scans, split in zip(dataset.scans, splits) if split == "validation"]
+    known = sum(any(scan.sha256 in learned for scan in scans) for scans in held_out)
+    if not known:
+        return []
+    text = f"{known} of {len(held_out)} validation pairs are in the training of the start weights {start}"
+    way_out = "give the --seed that they were split with"
+    if config.validation.choose_by == BY_PAIRS:
+        raise UserError(f"--set choose_by={BY_PAIRS}: {text}, and would choose what is known by heart; {way_out}")
+    return [Finding("warning", "pairs", f"{text}; their error reads too low. {way_out[0].upper()}{way_out[1:]}", known)]
 
 
 def pair_pipeline(

@@ -11,14 +11,15 @@ from common_tf.sources.scanning import Scan
 from common_tf.splits.manifest import MANIFEST_FILE
 from common_tf.splits.seen import inherited_rows, own_manifests, seen_among, seen_in_training, trained_on
 
-_HELD_OUT = "test"
+_HELD_OUT = ("test", "unused")  # what its start weights knew is unused, and counts below
 
 
 def seen_by(run: Path, scans: Sequence[Scan], *, flag: str) -> np.ndarray:
     """Which files are (nearly) among those that a run was trained on, ``(n,)`` bool.
 
     Outlines of heads can be alike although the patients are not. A file that the run itself held out, in a group that
-    it did not train on, is not taken for one that stands in the same manifest: those were compared when it was split.
+    it did not train on, is not taken for one that stands in the same manifest: those are known to be of another
+    patient, or were compared when it was split.
     What it looks like among the run's other files, such as slices beside its pairs or those behind its start weights,
     counts.
 
@@ -39,7 +40,7 @@ def seen_by(run: Path, scans: Sequence[Scan], *, flag: str) -> np.ndarray:
     seen = seen_among(scans, [row for row in inherited if row.sha256 not in mine])
     for rows in own:
         groups = {row.group for row in trained_on(rows)}
-        held_out = {row.sha256 for row in rows if row.split == _HELD_OUT and row.group not in groups} - trained
+        held_out = {row.sha256 for row in rows if row.split in _HELD_OUT and row.group not in groups} - trained
         seen |= seen_among(scans, trained_on(rows)) & ~np.array([scan.sha256 in held_out for scan in scans], bool)
     return seen
 

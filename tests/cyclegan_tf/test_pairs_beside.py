@@ -10,7 +10,7 @@ from common_tf.command_line import run_script
 from common_tf.errors import UserError
 from common_tf.pictures.intensity import quantise
 from common_tf.pictures.phantom import draw_phantom
-from common_tf.splits.manifest import read_manifest
+from common_tf.splits.manifest import read_manifest, with_split, write_manifest
 from cyclegan_tf.config import make_config
 from cyclegan_tf.losses import best_shift, masked_l1
 from cyclegan_tf.pairs_beside import PAIR, load_pairs_beside
@@ -126,6 +126,20 @@ def test_what_cannot_be_learned_from_is_one_line(phantom_folder, strips, tmp_pat
         complaint = capsys.readouterr().err
         assert reason in complaint and complaint.count("\n") == 1, complaint
         assert not (tmp_path / "run").exists()
+
+
+def test_pairs_that_the_start_weights_know_by_heart_do_not_choose(strips, tmp_path):
+    """Split anew by another seed, held-out patients may be those that the start was trained on."""
+    given = {**TINY, "pairs": str(strips), "weights": str(tmp_path)}
+    pairs = load_pairs_beside(make_config({**TINY, "pairs": str(strips)}))
+    rows, count = pairs.rows(), len(pairs.chosen("validation"))
+    write_manifest(tmp_path / "manifest.csv", rows)
+    assert load_pairs_beside(make_config(given)).findings == pairs.findings, "the same split: held out there as here"
+    write_manifest(tmp_path / "manifest.csv", with_split(rows, "train"))
+    (warning,) = set(load_pairs_beside(make_config(given)).findings) - set(pairs.findings)
+    assert f"{count} of {count} validation pairs are in the training of the start weights" in warning.text and count
+    with pytest.raises(UserError, match="choose_by=pairs: .* known by heart; give the --seed"):
+        load_pairs_beside(make_config({**given, "choose_by": "pairs"}))
 
 
 def test_too_few_patients_are_all_learned_from_and_it_is_said(strips, tmp_path):

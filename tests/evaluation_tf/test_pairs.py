@@ -107,8 +107,9 @@ def test_groups_of_slices_are_not_those_of_the_pairs_beside_them(run, pairs, tmp
     assert seen([alike]) == {"test/50.png"} == seen([slices], inherited=[replace(alike, sha256="c" * 64)])
     assert seen([slices], inherited=[row for row in rows if row.split == "train"]) == set(), "those of its own, again"
     # A file behind the start weights is not used by the run's own test, and was trained on all the same.
-    write_manifest(tmp_path / "pairs.csv", [replace(row, split="unused") if row is tested else row for row in rows])
-    assert seen([slices], inherited=[replace(tested, split="train")]) == {"test/50.png"}
+    for split in ("unused", "test"):
+        write_manifest(tmp_path / "pairs.csv", [replace(row, split=split) if row is tested else row for row in rows])
+        assert seen([slices], inherited=[replace(tested, split="train")]) == {"test/50.png"}
 
 
 def test_test_folders_bring_their_training_folders_for_the_floors(run, pairs, tmp_path):
