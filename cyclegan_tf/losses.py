@@ -103,7 +103,7 @@ def best_shift(output: tf.Tensor, truth: tf.Tensor, mask: tf.Tensor, *, most: in
 
     The sides of a registered pair lie some pixels apart here and there; without this a generator is taught the blur of
     it. No gradient passes: which shift is best is looked up. Nothing says then where the output belongs within those
-    pixels, and generators were seen to settle beside the truth: 0 is right for pairs that lie on each other.
+    pixels, and one was seen to stay beside the truth: 0 is right for pairs that lie on each other.
 
     Args:
         output, truth: ``(batch, size, size, channels)`` in [-1, 1].
